@@ -1,0 +1,125 @@
+"""One frozen settings object per process, read from ``TEJIDO_*`` variables.
+
+``TEJIDO_ENV_FILE`` may name a file of such variables (mode 0600): the embedded stack writes one for the platform and
+one for each client, so that no secret stands on a command line and no client process is given another's keys.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import TejidoError
+
+
+class SettingsError(TejidoError):
+    """A TEJIDO_* variable is missing or cannot be read."""
+
+    code = "settings.invalid"
+
+
+class Bucket(BaseModel):
+    """Where one bucket is, and the keys that open it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    endpoint: str
+    access_key: str
+    secret_key: SecretStr
+    bucket: str
+    region: str = "us-east-1"
+
+
+class ClientBucket(Bucket):
+    """The bucket of one client, as the operator's ETL writes to it."""
+
+    name: str
+
+
+class Settings(BaseSettings):
+    """Everything a process needs to find the others. Unset means: this process does not use it."""
+
+    model_config = SettingsConfigDict(env_prefix="TEJIDO_", frozen=True, extra="ignore")
+
+    state_dir: Path = Path(".tejido")
+    """Folder of the embedded stack: data, logs, secrets, caches."""
+    cache_dir: Path | None = None
+    """Folder of this process's feature caches; ``<state_dir>/cache`` when unset."""
+    postgres_dsn: SecretStr | None = None
+    """libpq URL of the ``catalog`` database."""
+    valkey_url: SecretStr | None = None
+    """``valkey://`` URL of the cache."""
+    s3_endpoint: str | None = None
+    """URL of the S3 service of this process: the platform's, or the client's own."""
+    s3_access_key: str | None = None
+    s3_secret_key: SecretStr | None = None
+    s3_region: str = "us-east-1"
+    client_name: str | None = None
+    """Set in a client's process only: whose partition it is."""
+    client_bucket: str | None = None
+    """Set in a client's process only: the bucket of that partition."""
+    clients_file: Path | None = None
+    """JSON list of client buckets (0600), for the operator's ETL only."""
+    mlflow_uri: str | None = None
+    airflow_url: str | None = None
+    airflow_username: str = "admin"
+    airflow_password_file: Path | None = None
+    superlink_connection: str = "tejido"
+    """Name of the connection in ``$FLWR_HOME/config.toml``."""
+    flwr_home: Path | None = None
+    api_url: str | None = None
+    signing_key_dir: Path | None = None
+    """Folder of the ES256 keys that sign access tokens."""
+    progress_key: str | None = None
+    """Valkey key under which this process shares its progress; see core.progress."""
+
+    def required(self, name: str) -> str:
+        """The value of one setting as text, or a clear error naming the variable that is missing."""
+        value = getattr(self, name)
+        if value is None:
+            raise SettingsError(
+                f"TEJIDO_{name.upper()} is not set.",
+                hint="Start the stack with `tejido up`, or set it (docs/reference/settings.md).",
+            )
+        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+    def platform_bucket(self, bucket: str) -> Bucket:
+        """One of this process's own buckets: ``data``, ``mlflow`` or ``checkpoints`` on the platform."""
+        return Bucket(
+            endpoint=self.required("s3_endpoint"),
+            access_key=self.required("s3_access_key"),
+            secret_key=SecretStr(self.required("s3_secret_key")),
+            bucket=bucket,
+            region=self.s3_region,
+        )
+
+    @property
+    def features_dir(self) -> Path:
+        """Where the features of frozen towers are cached."""
+        return self.cache_dir or self.state_dir / "cache"
+
+
+def load_settings() -> Settings:
+    """Read the settings anew; the environment wins over ``TEJIDO_ENV_FILE``.
+
+    Raises:
+        SettingsError: the file is missing or a value cannot be read.
+    """
+    env_file = os.environ.get("TEJIDO_ENV_FILE")
+    if env_file and not Path(env_file).is_file():
+        raise SettingsError(f"TEJIDO_ENV_FILE names {env_file}, which does not exist.", hint="Run `tejido up`.")
+    try:
+        return Settings(_env_file=env_file)
+    except ValidationError as error:
+        details = "; ".join(f"TEJIDO_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"Settings cannot be read: {details}.", hint="See docs/reference/settings.md.") from None
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()
