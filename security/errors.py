@@ -1,0 +1,56 @@
+"""What can go wrong in the parts that an auditor reads.
+
+    SecurityError
+    ├── Unauthenticated          no valid access token; never says why, the log does
+    ├── SigningKeyMissing        no key to sign access tokens with
+    ├── SigningKeyUnreadable     a key file is damaged or open to others
+    ├── TokenRequestInvalid      a token was asked for that may not exist (lifetime, subject, roles)
+    └── PasswordRejected         a password that may not be set (too short, too long)
+"""
+
+from __future__ import annotations
+
+from core.errors import TejidoError
+
+
+class SecurityError(TejidoError):
+    """Something about keys, tokens, passwords or certificates is not as it must be."""
+
+    code = "security.error"
+
+
+class Unauthenticated(SecurityError):
+    """The request bears no valid access token.
+
+    The message is always the same: a caller learns nothing about why a token was refused. ``reason`` is for logs.
+    """
+
+    code = "security.unauthenticated"
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__("No valid access token.", hint="Get one from POST /auth/token and send it as a bearer token.")
+        self.reason = reason
+
+
+class SigningKeyMissing(SecurityError):
+    """There is no key to sign access tokens with."""
+
+    code = "security.signing_key_missing"
+
+
+class SigningKeyUnreadable(SecurityError):
+    """A signing key file is damaged, is no P-256 key, or may be read by other users."""
+
+    code = "security.signing_key_unreadable"
+
+
+class TokenRequestInvalid(SecurityError):
+    """An access token was asked for that the rules forbid: too long a life, no subject, unknown roles."""
+
+    code = "security.token_request_invalid"
+
+
+class PasswordRejected(SecurityError):
+    """A password that may not be set."""
+
+    code = "security.password_rejected"
