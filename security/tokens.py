@@ -1,0 +1,174 @@
+"""Access tokens: short-lived ES256 JWTs. This is the only module that imports ``jose``.
+
+python-jose checks less than its name suggests: it ignores ``kid`` and ``crit``, accepts missing claims and a textual
+``exp``, and recurses on nested headers. So the header is checked here, before it, and the claims here, after it.
+Whatever is wrong, the caller hears the same ``Unauthenticated``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from jose import jwt
+from jose.exceptions import JOSEError
+
+from security.errors import TokenRequestInvalid, Unauthenticated
+from security.signing_keys import SigningKeys
+
+ALGORITHM = "ES256"
+TYPE = "at+jwt"  # RFC 9068, so that no other kind of JWT can stand in for an access token
+ROLES = ("reader", "operator", "admin")
+MAX_TOKEN_CHARS = 4096
+MAX_HEADER_CHARS = 512
+MAX_LIFETIME_S = 15 * 60
+LEEWAY_S = 30
+MAX_SUBJECT_CHARS = 128
+
+_SEGMENTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_REQUIRED = {f"require_{claim}": True for claim in ("aud", "iss", "exp", "iat", "nbf", "sub", "jti")}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a valid access token speaks for, until when."""
+
+    subject: str
+    roles: tuple[str, ...]
+    token_id: str
+    expires_at: int
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class AccessTokens:
+    """Issues access tokens and verifies them, for one issuer and one audience."""
+
+    keys: SigningKeys
+    issuer: str = "tejido"
+    audience: str = "tejido-api"
+    clock: Callable[[], float] = time.time
+
+    def issue(self, subject: str, roles: Sequence[str], *, lifetime_s: int = MAX_LIFETIME_S) -> str:
+        """A signed token for ``subject``.
+
+        Raises:
+            TokenRequestInvalid: the subject is empty or too long, a role is unknown, or the life exceeds 15 minutes.
+        """
+        _check_request(subject, roles, lifetime_s)
+        now = int(self.clock())
+        claims = {
+            "iss": self.issuer,
+            "aud": self.audience,
+            "sub": subject,
+            "roles": list(roles),
+            "iat": now,
+            "nbf": now,
+            "exp": now + lifetime_s,
+            "jti": secrets.token_urlsafe(16),
+        }
+        key = self.keys.active
+        return str(jwt.encode(claims, key.private_pem, ALGORITHM, headers={"kid": key.kid, "typ": TYPE}))
+
+    def verify(self, token: str) -> Identity:
+        """Who ``token`` speaks for.
+
+        Raises:
+            Unauthenticated: for every other token whatsoever.
+        """
+        public_pem = self._public_key_for(token)
+        try:
+            claims = jwt.decode(
+                token,
+                public_pem,
+                algorithms=[ALGORITHM],
+                audience=self.audience,
+                issuer=self.issuer,
+                # Times are checked below, by our clock and by type: jose takes a textual exp for a number.
+                options={**_REQUIRED, "verify_exp": False, "verify_nbf": False, "leeway": LEEWAY_S},
+            )
+        except (JOSEError, ValueError, TypeError, RecursionError) as error:
+            raise Unauthenticated(f"{type(error).__name__}: {error}") from None
+        return self._identity(claims)
+
+    def _public_key_for(self, token: str) -> str:
+        if len(token) > MAX_TOKEN_CHARS or not _SEGMENTS.fullmatch(token):
+            raise Unauthenticated("not a compact JWT, or too long")
+        header = _header(token.partition(".")[0])
+        if set(header) != {"alg", "typ", "kid"} or header["alg"] != ALGORITHM or header["typ"] != TYPE:
+            raise Unauthenticated("unexpected header")
+        public_pem = self.keys.public_pem(header["kid"])
+        if public_pem is None:
+            raise Unauthenticated("unknown kid")
+        return public_pem
+
+    def _identity(self, claims: dict[str, object]) -> Identity:
+        issued, starts, ends = (_seconds(claims, name) for name in ("iat", "nbf", "exp"))
+        now = self.clock()
+        if now > ends + LEEWAY_S or now < starts - LEEWAY_S or now < issued - LEEWAY_S:
+            raise Unauthenticated("expired, or not valid yet")
+        if not 0 < ends - issued <= MAX_LIFETIME_S:
+            raise Unauthenticated("lives longer than a token may")
+        # A list of audiences would pass jose; ours are always one name.
+        if _text(claims, "aud") != self.audience or _text(claims, "iss") != self.issuer:
+            raise Unauthenticated("another audience or issuer")
+        return Identity(_text(claims, "sub"), _roles(claims), _text(claims, "jti"), ends)
+
+
+def _check_request(subject: str, roles: Sequence[str], lifetime_s: int) -> None:
+    if not 0 < len(subject) <= MAX_SUBJECT_CHARS:
+        raise TokenRequestInvalid(f"A token's subject has 1 to {MAX_SUBJECT_CHARS} characters.", hint="Name the user.")
+    unknown = [role for role in roles if role not in ROLES]
+    if unknown:
+        raise TokenRequestInvalid(f"Unknown role {unknown[0]!r}.", hint=f"Roles are: {', '.join(ROLES)}.")
+    if not 0 < lifetime_s <= MAX_LIFETIME_S:
+        raise TokenRequestInvalid(
+            f"A token of {lifetime_s} s was asked for.", hint=f"A token lives at most {MAX_LIFETIME_S} s."
+        )
+
+
+def _header(segment: str) -> dict[str, str]:
+    """The token's header as flat text members; refuses nesting and members that are given twice."""
+    if len(segment) > MAX_HEADER_CHARS:
+        raise Unauthenticated("long header")
+    try:
+        data = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+        members = json.loads(data, object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        raise Unauthenticated("unreadable header") from None
+    if not isinstance(members, list) or not all(_is_text_member(member) for member in members):
+        raise Unauthenticated("header is not flat text")
+    header = dict(members)
+    if len(header) != len(members):
+        raise Unauthenticated("a header member twice")
+    return header
+
+
+def _is_text_member(member: object) -> bool:
+    return isinstance(member, tuple) and len(member) == 2 and all(isinstance(part, str) for part in member)
+
+
+def _seconds(claims: dict[str, object], name: str) -> int:
+    value = claims.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Unauthenticated(f"{name} is not a whole number")
+    return value
+
+
+def _text(claims: dict[str, object], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_SUBJECT_CHARS:
+        raise Unauthenticated(f"{name} is not a short text")
+    return value
+
+
+def _roles(claims: dict[str, object]) -> tuple[str, ...]:
+    roles = claims.get("roles")
+    if not isinstance(roles, list) or not all(role in ROLES for role in roles):
+        raise Unauthenticated("roles are not known roles")
+    return tuple(str(role) for role in roles)
