@@ -1,0 +1,133 @@
+"""A small client of Airflow's REST API: trigger a DAG, follow its run, read a result or the tail of a log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from cli.errors import AirflowRefused, AirflowUnreachable
+
+TIMEOUT_S = 15.0
+NOT_FOUND = 404
+FINISHED = ("success", "failed")
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """One run of a DAG as Airflow sees it; ``seconds`` is its duration so far, None before it starts."""
+
+    dag_id: str
+    run_id: str
+    state: str
+    seconds: float | None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it will not change any more."""
+        return self.state in FINISHED
+
+
+class Airflow:
+    """Talks to one Airflow; a token is fetched once and again when it is refused."""
+
+    def __init__(self, url: str, *, username: str, password: str, transport: httpx.BaseTransport | None = None) -> None:
+        self._credentials = {"username": username, "password": password}
+        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, transport=transport)
+        self._token: str | None = None
+
+    def wait_for_dag(self, dag_id: str, *, within_s: float = 60.0) -> None:
+        """Wait until the DAG processor has read ``dag_id``, and let it run.
+
+        Raises:
+            AirflowRefused: it was not read in time, or has an import error.
+        """
+
+        @retry(
+            retry=retry_if_exception_type(AirflowRefused),
+            stop=stop_after_delay(within_s),
+            wait=wait_fixed(0.5),
+            reraise=True,
+        )
+        def unpause() -> None:
+            errors = self._call("GET", "/api/v2/importErrors")["import_errors"]
+            if errors:
+                raise AirflowRefused(f"A DAG file cannot be read: {errors[0]['stack_trace'][-500:]}")
+            self._call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+
+        unpause()
+
+    def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> None:
+        """Start a run under an id of ours."""
+        body = {"dag_run_id": run_id, "conf": dict(conf), "logical_date": None}
+        self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
+
+    def run(self, dag_id: str, run_id: str) -> DagRun | None:
+        """The run's state now; None while it does not exist."""
+        response = self._request("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")
+        if response.status_code == NOT_FOUND:
+            return None
+        found = self._checked(response)
+        return DagRun(dag_id, run_id, found["state"], found.get("duration"))
+
+    def failed_task(self, dag_id: str, run_id: str) -> tuple[str, int] | None:
+        """Task id and try number of the first task that failed by itself."""
+        found = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
+        for task in found["task_instances"]:
+            if task["state"] == "failed":
+                return task["task_id"], task["try_number"]
+        return None
+
+    def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
+        """What a task returned."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        value = self._call("GET", path)["value"]
+        return json.loads(value) if isinstance(value, str) else value
+
+    def log_tail(self, dag_id: str, run_id: str, task_id: str, try_number: int, *, lines: int = 20) -> str:
+        """The last lines of a task's log."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
+        content = self._call("GET", path, headers={"Accept": "application/json"})["content"]
+        events = [entry["event"] if isinstance(entry, dict) else str(entry) for entry in content]
+        return "\n".join("\n".join(events).splitlines()[-lines:])
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:
+        return self._checked(self._request(method, path, **options))
+
+    @retry(
+        retry=retry_if_exception_type(AirflowUnreachable), stop=stop_after_delay(20), wait=wait_fixed(1), reraise=True
+    )
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {**options.pop("headers", {}), "Authorization": f"Bearer {self._authorized()}"}
+        try:
+            response = self._http.request(method, path, headers=headers, **options)
+        except httpx.TransportError as error:
+            raise AirflowUnreachable(
+                f"Airflow at {self._http.base_url} does not answer: {error}.",
+                hint="See logs/airflow-*.log in the state folder.",
+            ) from error
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            self._token = None
+        return response
+
+    def _authorized(self) -> str:
+        if self._token is None:
+            try:
+                response = self._http.post("/auth/token", json=self._credentials)
+            except httpx.TransportError as error:
+                raise AirflowUnreachable(f"Airflow at {self._http.base_url} does not answer: {error}.") from error
+            self._token = str(self._checked(response)["access_token"])
+        return self._token
+
+    @staticmethod
+    def _checked(response: httpx.Response) -> Any:
+        if response.is_error:
+            raise AirflowRefused(
+                f"Airflow refused {response.request.method} {response.request.url.path}: "
+                f"{response.status_code} {response.text[:300]}"
+            )
+        return response.json() if response.content else None

@@ -1,0 +1,64 @@
+"""What can go wrong while a command drives the other parts.
+
+CommandError
+├── BadOption          an option's value makes no sense
+├── AirflowUnreachable Airflow's REST API did not answer
+├── AirflowRefused     it answered with an error
+├── TaskFailed         a task of a DAG run failed; the message ends with the tail of its log
+├── RunTimedOut        a DAG run took longer than it may
+├── ApiRefused         the GraphQL API answered with an error
+└── StackNotRunning    a command needs the stack, and none runs in this state folder
+"""
+
+from __future__ import annotations
+
+from core.errors import TejidoError
+
+
+class CommandError(TejidoError):
+    """A command could not do its work."""
+
+    code = "command.failed"
+
+
+class BadOption(CommandError):
+    """An option's value makes no sense."""
+
+    code = "command.bad_option"
+    exit_status = 2
+
+
+class AirflowUnreachable(CommandError):
+    """Airflow's REST API did not answer."""
+
+    code = "airflow.unreachable"
+
+
+class AirflowRefused(CommandError):
+    """Airflow's REST API answered with an error."""
+
+    code = "airflow.refused"
+
+
+class TaskFailed(CommandError):
+    """A task of a DAG run failed."""
+
+    code = "airflow.task_failed"
+
+
+class RunTimedOut(CommandError):
+    """A DAG run took longer than it may."""
+
+    code = "airflow.run_timed_out"
+
+
+class ApiRefused(CommandError):
+    """The API answered a request with an error."""
+
+    code = "api.refused"
+
+
+class StackNotRunning(CommandError):
+    """No stack runs in this state folder."""
+
+    code = "stack.not_running"
