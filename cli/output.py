@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Callable
@@ -50,5 +51,5 @@ def show_error(error: TejidoError) -> None:
 
 def wants_json(arguments: list[str]) -> bool:
     """Whether the command line asks for JSON, known even when its parsing failed."""
-    pairs = zip(arguments, arguments[1:], strict=False)
+    pairs = itertools.pairwise(arguments)
     return "--format=json" in arguments or ("--format", "json") in pairs

@@ -32,7 +32,7 @@ def run_tejido(*arguments: object, progress_key: str | None = None) -> Any:
     if progress_key:
         environment["TEJIDO_PROGRESS_KEY"] = progress_key
     print("$ tejido", *command[1:], flush=True)
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
     try:

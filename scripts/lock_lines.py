@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-# torch is installed first and by version, because its build differs by machine; what only its CUDA build needs goes with it.
+# torch is installed first, by version: its build differs by machine, and so does what only a CUDA build needs.
 APART = ("torch", "triton", "nvidia-", "cuda-", "tejido")
 
 

@@ -1,0 +1,82 @@
+"""Triggers the pipeline in Airflow and follows its three DAG runs to their end, watching the services meanwhile."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from valkey import Valkey
+from valkey.exceptions import ValkeyError
+
+from cli.demo.airflow import Airflow, DagRun
+from cli.errors import RunTimedOut, TaskFailed
+from core.progress import Progress
+
+PIPELINE = ("catalog_etl", "federated_finetune", "index_catalog")
+POLL_S = 0.5
+START_WITHIN_S = 60.0
+"""How long a DAG may take to appear after the one before it has ended."""
+
+
+@dataclass(frozen=True)
+class Follower:
+    """What following needs: Airflow, the shared progress, a listener, and a check that the services live."""
+
+    airflow: Airflow
+    shared: Valkey
+    progress: Progress
+    check_services: Callable[[], None]
+    timeout_s: float = 6 * 3600
+
+    def run_pipeline(self, run_id: str, conf: Mapping[str, Any]) -> list[DagRun]:
+        """Trigger ``catalog_etl``, which starts the next, and follow all three.
+
+        Raises:
+            TaskFailed: a task failed; its log's tail is in the message.
+            RunTimedOut: the pipeline did not end in time.
+        """
+        for dag_id in PIPELINE:
+            self.airflow.wait_for_dag(dag_id)
+        self.airflow.trigger(PIPELINE[0], run_id, conf)
+        return [self._follow(dag_id, run_id) for dag_id in PIPELINE]
+
+    def _follow(self, dag_id: str, run_id: str) -> DagRun:
+        started = time.monotonic()
+        while True:
+            self.check_services()
+            self._show_progress(run_id)
+            run = self.airflow.run(dag_id, run_id)
+            waited = time.monotonic() - started
+            if run is None and waited > START_WITHIN_S:
+                raise RunTimedOut(
+                    f"{dag_id} was not started within {START_WITHIN_S:.0f} s.", hint="Look at its runs in Airflow."
+                )
+            if run is not None and run.is_finished:
+                self._show_progress(run_id)
+                return self._succeeded(run)
+            if waited > self.timeout_s:
+                raise RunTimedOut(f"{dag_id} did not end within {self.timeout_s:.0f} s.", hint="Look at it in Airflow.")
+            time.sleep(POLL_S)
+
+    def _succeeded(self, run: DagRun) -> DagRun:
+        failed = self.airflow.failed_task(run.dag_id, run.run_id)
+        if run.state == "success" and failed is None:
+            return run
+        if failed is None:
+            raise TaskFailed(f"{run.dag_id} ended as {run.state}, and none of its tasks failed.")
+        task_id, try_number = failed
+        tail = self.airflow.log_tail(run.dag_id, run.run_id, task_id, try_number)
+        raise TaskFailed(f"Task {run.dag_id}.{task_id} failed (try {try_number}). The end of its log:\n{tail}")
+
+    def _show_progress(self, run_id: str) -> None:
+        try:
+            stages: Any = self.shared.hgetall(f"tejido:progress:{run_id}")
+        except ValkeyError:
+            # Drawing can wait; that Valkey has died is what check_services reports.
+            return
+        for stage, value in stages.items():
+            told = json.loads(value)
+            self.progress.update(stage.decode(), told["done"], told["total"], told["detail"])

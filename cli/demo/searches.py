@@ -1,0 +1,77 @@
+"""Asks the running API what a reader would ask: with a token, by words and by picture."""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import Any
+
+import httpx
+
+from cli.errors import ApiRefused
+
+TIMEOUT_S = 30.0
+READY_WITHIN_S = 90.0
+
+BY_TEXT = """
+query ($text: String!, $limit: Int!) {
+  searchByText(text: $text, limit: $limit) {
+    indexVersion modelVersion exact truncated
+    hits { score product { id productDisplayName } }
+  }
+}
+"""
+BY_IMAGE = """
+query ($image: String!, $limit: Int!) {
+  searchByImage(image: $image, limit: $limit) {
+    indexVersion modelVersion exact truncated
+    hits { score product { id productDisplayName } }
+  }
+}
+"""
+
+
+class SearchApi:
+    """A signed-in client of the GraphQL API."""
+
+    def __init__(self, url: str, *, username: str, password: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S)
+        self._credentials = {"username": username, "password": password}
+
+    def wait_until_ready(self, *, index_version: int | None = None, within_s: float = READY_WITHIN_S) -> None:
+        """Wait until /readyz says that database, model and index are there."""
+        deadline = time.monotonic() + within_s
+        while True:
+            response = self._http.get("/readyz")
+            if response.is_success:
+                return
+            if time.monotonic() > deadline:
+                raise ApiRefused(f"The API is not ready after {within_s:.0f} s: {response.text[:300]}")
+            time.sleep(0.5)
+
+    def sign_in(self) -> None:
+        """Fetch an access token and use it from here on."""
+        token = self._checked(self._http.post("/auth/token", data=self._credentials))["access_token"]
+        self._http.headers["Authorization"] = f"Bearer {token}"
+
+    def by_text(self, text: str, *, limit: int = 5) -> dict[str, Any]:
+        """Search by words."""
+        return self._search("searchByText", BY_TEXT, {"text": text, "limit": limit}, shown=text)
+
+    def by_image(self, image: bytes, *, shown: str, limit: int = 5) -> dict[str, Any]:
+        """Search by an encoded picture; ``shown`` names it in the answer."""
+        variables = {"image": base64.b64encode(image).decode(), "limit": limit}
+        return self._search("searchByImage", BY_IMAGE, variables, shown=shown)
+
+    def _search(self, field: str, query: str, variables: dict[str, Any], *, shown: str) -> dict[str, Any]:
+        answer = self._checked(self._http.post("/graphql", json={"query": query, "variables": variables}))
+        if answer.get("errors"):
+            raise ApiRefused(f"{field} was refused: {answer['errors'][0]['message']}")
+        hits = [{**hit["product"], "score": hit["score"]} for hit in answer["data"][field]["hits"]]
+        return {"query": shown, "hits": hits}
+
+    @staticmethod
+    def _checked(response: httpx.Response) -> Any:
+        if response.is_error:
+            raise ApiRefused(f"{response.request.url.path} answered {response.status_code}: {response.text[:300]}")
+        return response.json()
