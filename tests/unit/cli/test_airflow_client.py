@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from cli.demo.airflow import Airflow
+from cli.errors import AirflowRefused
+
+
+def airflow(answer: Callable[[httpx.Request], httpx.Response]) -> Airflow:
+    """An Airflow whose REST API is played at the transport."""
+
+    def play(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/auth/token":
+            return httpx.Response(201, json={"access_token": "t"})
+        assert request.headers["Authorization"] == "Bearer t"
+        return answer(request)
+
+    return Airflow("http://airflow", username="u", password="p", transport=httpx.MockTransport(play))
+
+
+def test_a_run_that_does_not_exist_is_none() -> None:
+    assert airflow(lambda _: httpx.Response(404)).run("dag", "run") is None
+
+
+def test_a_run_is_finished_when_it_succeeded_or_failed() -> None:
+    for state, finished in (("queued", False), ("running", False), ("success", True), ("failed", True)):
+        answer = httpx.Response(200, json={"state": state, "duration": 1.5})
+        run = airflow(lambda _, answer=answer: answer).run("dag", "run")  # type: ignore[misc]
+        assert run is not None
+        assert run.is_finished is finished
+
+
+def test_the_first_failed_task_is_named_not_the_ones_that_never_ran() -> None:
+    tasks = [
+        {"task_id": "a", "state": "success", "try_number": 1},
+        {"task_id": "c", "state": "upstream_failed", "try_number": 0},
+        {"task_id": "b", "state": "failed", "try_number": 2},
+    ]
+    found = airflow(lambda _: httpx.Response(200, json={"task_instances": tasks})).failed_task("dag", "run")
+    assert found == ("b", 2)
+
+
+def test_a_log_tail_has_the_last_lines_only() -> None:
+    content = [{"event": f"line {i}"} for i in range(100)]
+    tail = airflow(lambda _: httpx.Response(200, json={"content": content})).log_tail("d", "r", "t", 1, lines=2)
+    assert tail == "line 98\nline 99"
+
+
+def test_a_refusal_names_the_call_and_the_status() -> None:
+    with pytest.raises(AirflowRefused, match=r"POST /api/v2/dags/dag/dagRuns: 409"):
+        airflow(lambda _: httpx.Response(409, text="exists")).trigger("dag", "run", {})
+
+
+def test_an_import_error_of_a_dag_is_told_instead_of_waited_for() -> None:
+    errors = {"import_errors": [{"stack_trace": "SyntaxError: oops"}]}
+    with pytest.raises(AirflowRefused, match="SyntaxError: oops"):
+        airflow(lambda _: httpx.Response(200, json=errors)).wait_for_dag("dag", within_s=0)
