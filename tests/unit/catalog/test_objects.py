@@ -1,0 +1,58 @@
+"""The local object store keeps whole objects, below its root only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from catalog.errors import KeyInvalid, ObjectMissing, StorageUnreachable
+from catalog.objects import DirectoryStore, S3ObjectStore, delete_all
+from core.settings import Bucket
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path / "bucket")
+
+
+def test_what_is_put_can_be_got_listed_and_deleted(store: DirectoryStore) -> None:
+    store.put("b/2", b"two")
+    store.put("b/1", b"one")
+    store.put("a", b"zero")
+    assert store.get("b/1") == b"one"
+    assert list(store.list("b/")) == ["b/1", "b/2"]
+    assert list(store.list("")) == ["a", "b/1", "b/2"]
+    delete_all(store, "b/")
+    assert not store.exists("b/1")
+    store.delete("b/1")
+    assert store.exists("a")
+
+
+def test_files_go_up_and_down(store: DirectoryStore, tmp_path: Path) -> None:
+    (tmp_path / "up").write_bytes(b"x" * 1000)
+    store.upload(tmp_path / "up", "deep/key.bin")
+    store.download("deep/key.bin", tmp_path / "down")
+    assert (tmp_path / "down").read_bytes() == b"x" * 1000
+
+
+def test_a_missing_object_is_named(store: DirectoryStore, tmp_path: Path) -> None:
+    store.put("folder/object", b"")
+    for key in ("nothing", "folder"):
+        with pytest.raises(ObjectMissing, match=f"{key} does not exist"):
+            store.get(key)
+        with pytest.raises(ObjectMissing, match=f"{key} does not exist"):
+            store.download(key, tmp_path / "down")
+        assert not store.exists(key)
+
+
+@pytest.mark.parametrize("key", ["", "/etc/passwd", "../x", "a/../../x", "a//b", "a/", "a\\b", "a\nb", ".", "a/./b"])
+def test_a_key_cannot_leave_the_store(store: DirectoryStore, key: str) -> None:
+    with pytest.raises(KeyInvalid):
+        store.put(key, b"x")
+
+
+def test_a_dead_endpoint_is_named_with_its_bucket() -> None:
+    bucket = Bucket(endpoint="http://127.0.0.1:9", access_key="k", secret_key="s", bucket="data")
+    with pytest.raises(StorageUnreachable, match=r"The bucket data at http://127.0.0.1:9 did not answer"):
+        S3ObjectStore(bucket).get("x")
