@@ -45,8 +45,15 @@ def command_progress(settings: Settings) -> Iterator[Progress]:
     shared: list[Progress] = []
     if settings.progress_key and settings.valkey_url:
         shared.append(SharedProgress(settings.required("valkey_url"), settings.progress_key))
+    with terminal_progress() as drawn:
+        yield Everyone(drawn, *shared)
+
+
+@contextmanager
+def terminal_progress() -> Iterator[Progress]:
+    """Bars on a terminal, lines elsewhere."""
     if not stderr.is_terminal:
-        yield Everyone(LogProgress(), *shared)
+        yield LogProgress()
         return
     with make_bars() as bars:
-        yield Everyone(BarProgress(bars), *shared)
+        yield BarProgress(bars)

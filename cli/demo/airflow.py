@@ -12,7 +12,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from cli.errors import AirflowRefused, AirflowUnreachable
 
-TIMEOUT_S = 15.0
+TIMEOUT_S = 8.0
 NOT_FOUND = 404
 FINISHED = ("success", "failed")
 
@@ -99,7 +99,7 @@ class Airflow:
         return self._checked(self._request(method, path, **options))
 
     @retry(
-        retry=retry_if_exception_type(AirflowUnreachable), stop=stop_after_delay(20), wait=wait_fixed(1), reraise=True
+        retry=retry_if_exception_type(AirflowUnreachable), stop=stop_after_delay(12), wait=wait_fixed(1), reraise=True
     )
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         headers = {**options.pop("headers", {}), "Authorization": f"Bearer {self._authorized()}"}

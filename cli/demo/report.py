@@ -60,14 +60,15 @@ def summary(report: Mapping[str, Any]) -> Group:
 
 
 def _figures(report: Mapping[str, Any]) -> Panel:
-    products, recall, index = report["products"], report["recall_at_10"], report["index"]
+    products, recall = report["products"], report["recall_at_10"]
+    model, index = report["mlflow"], report["index"]
     lines = [
         f"Catalogue   {products['kept']:,} of {products['read']:,} products kept, {products['rejected']:,} rejected"
         + _reasons(report["reject_reasons"]),
         "Clients     " + ", ".join(f"{c['name']} {c['products']:,}" for c in report["clients"]),
         f"Recall@10   {recall['zero_shot']:.3f} zero shot → {recall['champion']:.3f} champion "
         f"({recall['queries']:,} titles, gallery of {recall['gallery']:,})",
-        f"Model       {report['mlflow']['model']} version {report['mlflow']['version']}: {report['promotion']['reason']}",
+        f"Model       {model['model']} version {model['version']}: {report['promotion']['reason']}",
         f"Index       version {index['version']}, {index['products']:,} products",
         f"Took        {report['seconds']['total']:.0f} s, {report['peak_rss_mb'] / 1024:.1f} GB at most",
     ]

@@ -38,7 +38,7 @@ class SearchApi:
         self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S)
         self._credentials = {"username": username, "password": password}
 
-    def wait_until_ready(self, *, index_version: int | None = None, within_s: float = READY_WITHIN_S) -> None:
+    def wait_until_ready(self, *, within_s: float = READY_WITHIN_S) -> None:
         """Wait until /readyz says that database, model and index are there."""
         deadline = time.monotonic() + within_s
         while True:
