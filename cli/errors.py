@@ -52,6 +52,12 @@ class RunTimedOut(CommandError):
     code = "airflow.run_timed_out"
 
 
+class ApiUnreachable(CommandError):
+    """The API did not answer a request."""
+
+    code = "api.unreachable"
+
+
 class ApiRefused(CommandError):
     """The API answered a request with an error."""
 

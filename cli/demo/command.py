@@ -15,10 +15,10 @@ from valkey import Valkey
 
 from catalog.partitions import parse_partition
 from catalog.sources import open_source
-from cli.demo.airflow import Airflow, DagRun
+from cli.airflow import Airflow, DagRun
+from cli.api import SearchApi
 from cli.demo.pipeline import Follower
 from cli.demo.report import Outcome, make_report, summary
-from cli.demo.searches import SearchApi
 from cli.errors import BadOption
 from cli.output import Format, FormatOption, emit, stderr
 from cli.progress import terminal_progress

@@ -11,7 +11,7 @@ from typing import Any
 from valkey import Valkey
 from valkey.exceptions import ValkeyError
 
-from cli.demo.airflow import Airflow, DagRun
+from cli.airflow import Airflow, DagRun
 from cli.errors import RunTimedOut, TaskFailed
 from core.progress import Progress
 

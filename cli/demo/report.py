@@ -10,7 +10,8 @@ from rich.console import Group
 from rich.panel import Panel
 from rich.table import Table
 
-from cli.demo.airflow import DagRun
+from cli.airflow import DagRun
+from cli.search import hits_table
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def make_report(source: str, outcome: Outcome) -> dict[str, Any]:
 
 def summary(report: Mapping[str, Any]) -> Group:
     """The report as a person would want to read it."""
-    return Group(_figures(report), _rounds(report), *[_hits(search) for search in report["searches"]])
+    return Group(_figures(report), _rounds(report), *[hits_table(search) for search in report["searches"]])
 
 
 def _figures(report: Mapping[str, Any]) -> Panel:
@@ -92,11 +93,4 @@ def _rounds(report: Mapping[str, Any]) -> Table:
             f"{entry['bytes_down'] / 1e6:.1f}",
             f"{entry['seconds']:.1f}",
         )
-    return table
-
-
-def _hits(search: Mapping[str, Any]) -> Table:
-    table = Table("score", "id", "product", title=f"“{search['query']}”", title_justify="left")
-    for hit in search["hits"]:
-        table.add_row(f"{hit['score']:.3f}", str(hit["id"]), hit["productDisplayName"])
     return table

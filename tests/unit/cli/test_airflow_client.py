@@ -5,7 +5,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from cli.demo.airflow import Airflow
+from cli.airflow import Airflow
 from cli.errors import AirflowRefused
 
 

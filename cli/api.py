@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from cli.errors import ApiRefused
+from cli.errors import ApiRefused, ApiUnreachable
 
 TIMEOUT_S = 30.0
 READY_WITHIN_S = 90.0
@@ -35,6 +35,7 @@ class SearchApi:
     """A signed-in client of the GraphQL API."""
 
     def __init__(self, url: str, *, username: str, password: str) -> None:
+        self.token = ""
         self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S)
         self._credentials = {"username": username, "password": password}
 
@@ -42,7 +43,7 @@ class SearchApi:
         """Wait until /readyz says that database, model and index are there."""
         deadline = time.monotonic() + within_s
         while True:
-            response = self._http.get("/readyz")
+            response = self._send("GET", "/readyz")
             if response.is_success:
                 return
             if time.monotonic() > deadline:
@@ -51,8 +52,8 @@ class SearchApi:
 
     def sign_in(self) -> None:
         """Fetch an access token and use it from here on."""
-        token = self._checked(self._http.post("/auth/token", data=self._credentials))["access_token"]
-        self._http.headers["Authorization"] = f"Bearer {token}"
+        self.token = str(self._checked(self._send("POST", "/auth/token", data=self._credentials))["access_token"])
+        self._http.headers["Authorization"] = f"Bearer {self.token}"
 
     def by_text(self, text: str, *, limit: int = 5) -> dict[str, Any]:
         """Search by words."""
@@ -64,11 +65,20 @@ class SearchApi:
         return self._search("searchByImage", BY_IMAGE, variables, shown=shown)
 
     def _search(self, field: str, query: str, variables: dict[str, Any], *, shown: str) -> dict[str, Any]:
-        answer = self._checked(self._http.post("/graphql", json={"query": query, "variables": variables}))
+        answer = self._checked(self._send("POST", "/graphql", json={"query": query, "variables": variables}))
         if answer.get("errors"):
             raise ApiRefused(f"{field} was refused: {answer['errors'][0]['message']}")
         hits = [{**hit["product"], "score": hit["score"]} for hit in answer["data"][field]["hits"]]
         return {"query": shown, "hits": hits}
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise ApiUnreachable(
+                f"The API at {self._http.base_url} does not answer: {error}.",
+                hint="Is the stack up? Start it: `tejido up`.",
+            ) from error
 
     @staticmethod
     def _checked(response: httpx.Response) -> Any:
