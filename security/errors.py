@@ -1,11 +1,13 @@
 """What can go wrong in the parts that an auditor reads.
 
-    SecurityError
-    ├── Unauthenticated          no valid access token; never says why, the log does
-    ├── SigningKeyMissing        no key to sign access tokens with
-    ├── SigningKeyUnreadable     a key file is damaged or open to others
-    ├── TokenRequestInvalid      a token was asked for that may not exist (lifetime, subject, roles)
-    └── PasswordRejected         a password that may not be set (too short, too long)
+SecurityError
+├── Unauthenticated          no valid access token; never says why, the log does
+├── SigningKeyMissing        no key to sign access tokens with
+├── SigningKeyUnreadable     a key file is damaged or open to others
+├── TokenRequestInvalid      a token was asked for that may not exist (lifetime, subject, roles)
+├── PasswordRejected         a password that may not be set (too short, too long)
+├── CertificateUnreadable    a TLS certificate or its key is damaged
+└── NodeKeyUnreadable        a client's node key is damaged or of another kind
 """
 
 from __future__ import annotations
@@ -54,3 +56,15 @@ class PasswordRejected(SecurityError):
     """A password that may not be set."""
 
     code = "security.password_rejected"
+
+
+class CertificateUnreadable(SecurityError):
+    """A TLS certificate, or the key that belongs to it, is damaged."""
+
+    code = "security.certificate_unreadable"
+
+
+class NodeKeyUnreadable(SecurityError):
+    """A client's node key is damaged, or is no P-384 key in OpenSSH format."""
+
+    code = "security.node_key_unreadable"

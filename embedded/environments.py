@@ -1,0 +1,59 @@
+"""What each process is told: files of TEJIDO_* variables that only their owner reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from core.files import write_secret
+from core.settings import ClientBucket, Settings
+from embedded.state import StateFolder
+
+
+def platform_env_path(state: StateFolder) -> Path:
+    """The platform's file; processes of the operator are pointed to it by TEJIDO_ENV_FILE."""
+    return state.run / "platform.env"
+
+
+def client_env_path(state: StateFolder, client: str) -> Path:
+    """One client's file; it opens that client's bucket and nothing else."""
+    return state.run / f"client-{client}.env"
+
+
+def write_environment(path: Path, values: Mapping[str, object]) -> None:
+    """Write settings (named as the fields of core.settings.Settings) as a file of variables (0600)."""
+    unknown = set(values) - set(Settings.model_fields)
+    if unknown:
+        raise ValueError(f"no such settings: {sorted(unknown)}")
+    lines = [f'TEJIDO_{name.upper()}="{value}"\n' for name, value in values.items()]
+    write_secret(path, "".join(lines).encode())
+
+
+def client_environment(state: StateFolder, bucket: ClientBucket) -> dict[str, object]:
+    """What a client's process is told."""
+    return {
+        "state_dir": state.root / "supernodes" / bucket.name,
+        "cache_dir": state.root / "cache" / bucket.name,
+        "client_name": bucket.name,
+        "client_bucket": bucket.bucket,
+        "s3_endpoint": bucket.endpoint,
+        "s3_access_key": bucket.access_key,
+        "s3_secret_key": bucket.secret_key.get_secret_value(),
+        "s3_region": bucket.region,
+    }
+
+
+def write_clients_file(path: Path, buckets: list[ClientBucket]) -> None:
+    """Write every client's bucket with its keys (0600): the operator's ETL writes the partitions."""
+    entries = [{**bucket.model_dump(), "secret_key": bucket.secret_key.get_secret_value()} for bucket in buckets]
+    write_secret(path, json.dumps(entries, indent=2).encode())
+
+
+def read_environment(path: Path) -> Settings:
+    """The settings in such a file, whatever this process's own environment says."""
+    pairs = (line.partition("=") for line in path.read_text().splitlines())
+    values = {name.removeprefix("TEJIDO_").lower(): value.strip('"') for name, _, value in pairs}
+    # Given values win over the variables of this process, so every one is given.
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    return Settings(_env_file=None, **{**defaults, **values})

@@ -1,0 +1,177 @@
+"""Which services a stack consists of, where each listens, and who is told what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from embedded.airflow import AirflowDatabase, AirflowHome, AirflowProcess, airflow_environment, airflow_processes
+from embedded.api import Api
+from embedded.catalogue import CatalogueStores
+from embedded.environments import (
+    client_env_path,
+    client_environment,
+    platform_env_path,
+    write_clients_file,
+    write_environment,
+)
+from embedded.errors import ClientsInvalid
+from embedded.mlflow import Mlflow
+from embedded.object_store import PLATFORM_BUCKETS, ObjectStore
+from embedded.ports import Port, Ports
+from embedded.postgres import Postgres
+from embedded.service import Service
+from embedded.state import StateFolder
+from embedded.superlink import CONNECTION, SuperLink
+from embedded.supernode import SuperNode
+from embedded.valkey import Valkey
+
+# Bucket names are part of host names in S3, and these names are folders too.
+CLIENT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What to start besides the stores, which everything needs."""
+
+    airflow: bool = True
+    federation: bool = True
+    api: bool = True
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Every service and step of one stack."""
+
+    state: StateFolder
+    clients: tuple[str, ...]
+    services: tuple[Service, ...]
+    steps: tuple[CatalogueStores | AirflowDatabase, ...]
+    ports: tuple[Port, ...]
+
+    def write_files(self) -> None:
+        """Write the environment files and the clients' file."""
+        by_slug = {service.slug: service for service in self.services}
+        stores = {s.owner: s for s in self.services if isinstance(s, ObjectStore)}
+        buckets = [stores[f"client-{client}"].client_bucket(client) for client in self.clients]
+        write_clients_file(self.state.run / "clients.json", buckets)
+        for bucket in buckets:
+            write_environment(client_env_path(self.state, bucket.name), client_environment(self.state, bucket))
+        write_environment(platform_env_path(self.state), _platform_values(self.state, by_slug))
+
+
+def check_clients(clients: Sequence[str]) -> tuple[str, ...]:
+    """The names, if they can be used.
+
+    Raises:
+        ClientsInvalid: there is none, one stands twice, or one is no possible bucket name.
+    """
+    if not clients:
+        raise ClientsInvalid(
+            "There is no client.", hint="Give --clients 1 or more: each holds a part of the catalogue."
+        )
+    for name in clients:
+        if not CLIENT_NAME.fullmatch(name):
+            raise ClientsInvalid(
+                f"{name!r} cannot be the name of a client.", hint="Use a-z, 0-9 and - (at most 42 characters)."
+            )
+    if len(set(clients)) < len(clients):
+        raise ClientsInvalid("Two clients have the same name.", hint="Name each client once.")
+    return tuple(clients)
+
+
+def lay_out(state: StateFolder, clients: Sequence[str], parts: Parts, ports: Ports) -> Layout:
+    """Choose ports and put the services together; starts nothing.
+
+    Raises:
+        ClientsInvalid: see ``check_clients``.
+        AirflowMissing: Airflow is wanted and its environment is not there.
+        NoFreePort: see ``Ports.take``.
+    """
+    names = check_clients(clients)
+    taken: list[Port] = []
+
+    def port(service: str, preferred: int) -> Port:
+        taken.append(ports.take(service, preferred))
+        return taken[-1]
+
+    postgres = Postgres(state=state, port=port("PostgreSQL", 15432))
+    stores = [ObjectStore(state=state, port=port("S3", 9000))]
+    stores += [
+        ObjectStore(state=state, port=port(f"S3 of client-{name}", 9011 + i), owner=f"client-{name}")
+        for i, name in enumerate(names)
+    ]
+    services: list[Service] = [postgres, Valkey(state=state, port=port("Valkey", 16379)), *stores]
+    services.append(
+        Mlflow(
+            state=state,
+            port=port("MLflow", 5001),
+            database=postgres.dsn("mlflow_db", driver="psycopg"),
+            artifacts=stores[0].bucket("mlflow"),
+        )
+    )
+    steps: list[CatalogueStores | AirflowDatabase] = [_catalogue(postgres, stores)]
+    if parts.airflow:
+        home = AirflowHome(
+            state=state,
+            port=port("Airflow", 8080),
+            database=postgres.dsn("airflow", driver="psycopg2"),
+            platform_env=platform_env_path(state),
+            venv=airflow_environment(),
+        )
+        steps.append(AirflowDatabase(home=home))
+        services += airflow_processes(home)
+    if parts.federation:
+        superlink = SuperLink(state=state, port=port("Flower SuperLink", 8000), platform_env=platform_env_path(state))
+        services.append(superlink)
+        services += [
+            SuperNode(
+                state=state,
+                port=port(f"Flower SuperNode of {name}", 9094 + i),
+                client=name,
+                client_env=client_env_path(state, name),
+                superlink=superlink,
+            )
+            for i, name in enumerate(names)
+        ]
+    if parts.api:
+        services.append(Api(state=state, port=port("API", 8800), platform_env=platform_env_path(state)))
+    return Layout(state, names, tuple(services), tuple(steps), tuple(taken))
+
+
+def _catalogue(postgres: Postgres, stores: Sequence[ObjectStore]) -> CatalogueStores:
+    platform, *clients = stores
+    return CatalogueStores(
+        dsn=postgres.dsn("catalog"),
+        buckets=[*(platform.bucket(name) for name in PLATFORM_BUCKETS), *(s.bucket(s.owner) for s in clients)],
+        needs=("postgres", *(store.slug for store in stores)),
+    )
+
+
+def _platform_values(state: StateFolder, by_slug: dict[str, Service]) -> dict[str, object]:
+    postgres, valkey, store = by_slug["postgres"], by_slug["valkey"], by_slug["s3-platform"]
+    if not (isinstance(postgres, Postgres) and isinstance(valkey, Valkey) and isinstance(store, ObjectStore)):
+        raise TypeError("the stores have other services' names")
+    values: dict[str, object] = {
+        "state_dir": state.root,
+        "cache_dir": state.root / "cache",
+        "postgres_dsn": postgres.dsn("catalog"),
+        "valkey_url": valkey.secret_url,
+        "s3_endpoint": store.url,
+        "s3_access_key": store.access_key,
+        "s3_secret_key": store.secret_key,
+        "clients_file": state.run / "clients.json",
+        "mlflow_uri": by_slug["mlflow"].url,
+        "superlink_connection": CONNECTION,
+        "signing_key_dir": state.folder("secrets", "signing"),
+    }
+    for service in by_slug.values():
+        match service:
+            case AirflowProcess():
+                values |= {"airflow_url": service.url, "airflow_password_file": service.home.password_file}
+            case SuperLink():
+                values["flwr_home"] = service.operator_home
+            case Api():
+                values["api_url"] = service.url
+    return values

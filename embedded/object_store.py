@@ -1,0 +1,74 @@
+"""S3 servers by ``nanio``: one for the platform, one for each client, each with keys of its own.
+
+nanio has no policies, so what keeps one client's data from another is that they are different servers.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from core.settings import Bucket, ClientBucket
+from embedded.ports import LOOPBACK, Port
+from embedded.process import Command
+from embedded.service import ServiceDefaults, answers
+from embedded.state import StateFolder
+
+PLATFORM = "platform"
+PLATFORM_BUCKETS = ("data", "mlflow", "checkpoints")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectStore(ServiceDefaults):
+    """One S3 server; ``owner`` is "platform" or ``client-<name>``."""
+
+    state: StateFolder
+    port: Port
+    owner: str = PLATFORM
+
+    @property
+    def name(self) -> str:
+        """With its owner: there are several."""
+        return "S3" if self.owner == PLATFORM else f"S3 of {self.owner}"
+
+    @property
+    def slug(self) -> str:
+        """With its owner."""
+        return f"s3-{self.owner}"
+
+    @property
+    def url(self) -> str:
+        """The S3 endpoint."""
+        return f"http://{LOOPBACK}:{self.port.number}"
+
+    def bucket(self, name: str) -> Bucket:
+        """One bucket of this server, with the keys that open it."""
+        return Bucket(endpoint=self.url, access_key=self.access_key, secret_key=SecretStr(self.secret_key), bucket=name)
+
+    def client_bucket(self, client: str) -> ClientBucket:
+        """The only bucket of a client's server."""
+        return ClientBucket(name=client, **dict(self.bucket(self.owner)))
+
+    def command(self) -> Command:
+        """The server in the foreground, keys in its environment."""
+        environment = {"NANIO_ACCESS_KEY": self.access_key, "NANIO_SECRET_KEY": self.secret_key}
+        where = ("--host", LOOPBACK, "--port", str(self.port.number))
+        folder = self.state.folder("s3", self.owner)
+        quiet = ("--log-level", "warning", "--no-access-log")
+        return Command((sys.executable, "-m", "nanio", "serve", "--data-dir", str(folder), *where, *quiet), environment)
+
+    def is_ready(self) -> bool:
+        """Whether it answers at all; without a signature it refuses, which is an answer."""
+        return answers(self.url)
+
+    @property
+    def access_key(self) -> str:
+        """Key id of the owner."""
+        return self.state.secret(f"s3-{self.owner}-access-key")
+
+    @property
+    def secret_key(self) -> str:
+        """Secret key of the owner."""
+        return self.state.secret(f"s3-{self.owner}-secret-key")

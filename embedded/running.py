@@ -1,0 +1,142 @@
+"""The services of a stack while they run: started, watched, and ended in the right order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from embedded.errors import ServiceCrashed, ServiceNotReady
+from embedded.process import Child, last_lines
+from embedded.service import Service, Steps
+from embedded.state import StateFolder
+
+PROBE_EVERY_S = 0.2
+STOP_WITHIN_S = 8.0
+DEPENDANTS_FIRST = "postgres"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that a person who waits for the stack wants to see."""
+
+    kind: Literal["starting", "ready", "notice", "stopping"]
+    service: str
+    text: str
+    seconds: float = 0.0
+    url: str = ""
+
+
+Listener = Callable[[Event], None]
+
+
+class Running:
+    """Child processes by service. Safe to use from several threads."""
+
+    def __init__(self, state: StateFolder, tell: Listener) -> None:
+        self._state = state
+        self._tell = tell
+        self._children: dict[str, tuple[Service, Child]] = {}
+        self._ready: set[str] = set()
+        self._lock = threading.Lock()
+
+    def start(self, service: Service, cancel: threading.Event) -> None:
+        """Prepare a service, start its process and wait until it answers.
+
+        Raises:
+            PreparationFailed: a step before its start failed.
+            ServiceCrashed: it ended while it started.
+            ServiceNotReady: it did not answer in time.
+        """
+        began = time.monotonic()
+        steps = Steps(self._state, service.slug)
+        keep_previous(steps)
+        self._tell(Event("starting", service.name, f"{service.name} starts"))
+        service.prepare(steps)
+        with self._lock:
+            if cancel.is_set():
+                return
+            child = Child(service.command(), stack_id=self._state.stack_id, service=service.slug, log=steps.log)
+            self._children[service.slug] = (service, child)
+        self._await_answer(service, child, cancel)
+        service.finish(steps)
+        self._ready.add(service.slug)
+        seconds = time.monotonic() - began
+        text = f"{service.name} ready in {seconds:.1f} s at {service.url}"
+        self._tell(Event("ready", service.name, text, seconds, service.url))
+
+    def check(self) -> None:
+        """Look whether every service that was started still runs.
+
+        Raises:
+            ServiceCrashed: one has ended; shows the end of its log.
+        """
+        for service, child in self._snapshot():
+            _raise_if_ended(service, child)
+            if (
+                service.slug in self._ready
+                and service.vital_child
+                and not child.has_descendant(service.vital_child)
+                # It may be ending as a whole; then how it ended says more.
+                and child.how_it_ended() is None
+            ):
+                raise _crashed(service, child, f"lost its process {service.vital_child}")
+
+    def stop(self) -> None:
+        """End all: first those that use others, then those that are used. Bounded in time."""
+        running = self._snapshot()
+        used = {need for service, _ in running for need in service.needs} | {DEPENDANTS_FIRST}
+        waves = (
+            [pair for pair in running if pair[0].slug not in used],
+            [pair for pair in running if pair[0].slug in used],
+        )
+        for wave in waves:
+            for service, child in wave:
+                child.ask_to_end(service.stop_signal)
+            until = time.monotonic() + STOP_WITHIN_S
+            for _, child in wave:
+                child.end(within_s=until - time.monotonic())
+        with self._lock:
+            self._children.clear()
+            self._ready.clear()
+
+    def pids(self) -> dict[str, int]:
+        """The main process of each service, by slug."""
+        return {service.slug: child.pid for service, child in self._snapshot()}
+
+    def _snapshot(self) -> list[tuple[Service, Child]]:
+        with self._lock:
+            return list(self._children.values())
+
+    def _await_answer(self, service: Service, child: Child, cancel: threading.Event) -> None:
+        until = time.monotonic() + service.deadline_s
+        while not service.is_ready():
+            _raise_if_ended(service, child)
+            if time.monotonic() > until:
+                raise ServiceNotReady(
+                    service.name,
+                    url=service.url,
+                    deadline_s=service.deadline_s,
+                    log=child.log,
+                    lines=last_lines(child.log),
+                )
+            if cancel.wait(PROBE_EVERY_S):
+                return
+
+
+def keep_previous(steps: Steps) -> None:
+    """Start a new log; the one of the start before is kept beside it."""
+    if steps.log.exists():
+        steps.log.replace(steps.log.with_suffix(".previous.log"))
+
+
+def _raise_if_ended(service: Service, child: Child) -> None:
+    how = child.how_it_ended()
+    if how is not None:
+        raise _crashed(service, child, how)
+
+
+def _crashed(service: Service, child: Child, how: str) -> ServiceCrashed:
+    return ServiceCrashed(service.name, how=how, log=child.log, lines=last_lines(child.log))

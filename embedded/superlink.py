@@ -1,0 +1,98 @@
+"""The Flower SuperLink: the coordinator's end, with TLS and node authentication."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.files import write_atomically
+from embedded.ports import LOOPBACK, Port
+from embedded.process import Command
+from embedded.service import ServiceDefaults, Steps, answers
+from embedded.state import StateFolder
+from security.certificates import server_certificate
+
+CONNECTION = "tejido"
+PROGRAMS = Path(sys.executable).parent
+# No calls home, and no look for newer versions: everything works without a network.
+QUIET: Mapping[str, str] = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuperLink(ServiceDefaults):
+    """One SuperLink on the loopback interface; its Control API has no login, so it must stay there."""
+
+    state: StateFolder
+    port: Port
+    platform_env: Path
+    """What the ServerApp, which the SuperLink starts, reads its settings from."""
+    name: str = "Flower SuperLink"
+    slug: str = "superlink"
+    deadline_s: float = 90.0
+    # It starts ServerApps through a process of its own; without that, runs would wait for ever.
+    vital_child: str | None = "flower-superexec"
+    quiet: Mapping[str, str] = field(default_factory=lambda: QUIET)
+
+    @property
+    def address(self) -> str:
+        """host:port, as Flower wants it."""
+        return f"{LOOPBACK}:{self.port.number}"
+
+    @property
+    def url(self) -> str:
+        """Of its HTTP API."""
+        return f"https://{self.address}"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that SuperNodes and the operator trust."""
+        return self._tls / "ca.pem"
+
+    @property
+    def operator_home(self) -> Path:
+        """FLWR_HOME of whoever starts runs."""
+        return self.state.root / "flwr"
+
+    def prepare(self, steps: Steps) -> None:  # noqa: ARG002 - every service is prepared alike
+        """Make the certificates, and the operator's connection file."""
+        server_certificate(self._tls, ["localhost", LOOPBACK])
+        lines = [
+            "[superlink]",
+            f'default = "{CONNECTION}"',
+            "",
+            f"[superlink.{CONNECTION}]",
+            f'address = "{self.address}"',
+            f'root-certificates = "{self.authority}"',
+        ]
+        write_atomically(self.operator_home / "config.toml", ("\n".join(lines) + "\n").encode())
+
+    def command(self) -> Command:
+        """The SuperLink in the foreground."""
+        home = self.state.folder("superlink")
+        tls = (
+            *("--ssl-certfile", str(self._tls / "server.pem")),
+            *("--ssl-keyfile", str(self._tls / "server.key")),
+            *("--ssl-ca-certfile", str(self.authority)),
+        )
+        arguments = (
+            *(str(PROGRAMS / "flower-superlink"), "--host", LOOPBACK, "--port", str(self.port.number), *tls),
+            *("--enable-supernode-auth", "--disable-runtime-dependency-installation"),
+            *("--database", str(home / "state.db")),
+        )
+        environment = {**self.quiet, "FLWR_HOME": str(home), "TEJIDO_ENV_FILE": str(self.platform_env)}
+        return Command(arguments, environment, cwd=home)
+
+    def is_ready(self) -> bool:
+        """Whether its health page answers under our certificate."""
+        return answers(f"{self.url}/health", authority=self.authority)
+
+    def operator(self, *arguments: str) -> Command:
+        """A ``flwr`` command as the operator gives it."""
+        environment = {**self.quiet, "FLWR_HOME": str(self.operator_home)}
+        return Command((str(PROGRAMS / "flwr"), *arguments), environment, cwd=self.operator_home)
+
+    @property
+    def _tls(self) -> Path:
+        return self.state.root / "tls"

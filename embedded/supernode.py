@@ -1,0 +1,81 @@
+"""A Flower SuperNode: the client's end, which knows that client's bucket and no other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.files import write_atomically
+from embedded.ports import LOOPBACK, Port
+from embedded.process import Command
+from embedded.service import ServiceDefaults, Steps, answers
+from embedded.state import StateFolder
+from embedded.superlink import CONNECTION, PROGRAMS, SuperLink
+from security.node_keys import NodeKey, node_key
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuperNode(ServiceDefaults):
+    """The SuperNode of one client; its port serves its own ClientApp processes only."""
+
+    state: StateFolder
+    port: Port
+    client: str
+    client_env: Path
+    superlink: SuperLink
+    needs: tuple[str, ...] = ("superlink",)
+    deadline_s: float = 90.0
+    vital_child: str | None = "flower-superexec"
+
+    @property
+    def name(self) -> str:
+        """With its client."""
+        return f"Flower SuperNode of {self.client}"
+
+    @property
+    def slug(self) -> str:
+        """With its client."""
+        return f"supernode-{self.client}"
+
+    @property
+    def url(self) -> str:
+        """Of the interface to its own ClientApps."""
+        return f"http://{LOOPBACK}:{self.port.number}"
+
+    def prepare(self, steps: Steps) -> None:
+        """Register the node's public key, unless the SuperLink's database has it already."""
+        key = self._key()
+        registered = self._home / "registered.pub"
+        if registered.exists() and registered.read_text().strip() == key.public_text:
+            return
+        steps.run(
+            f"Registering {self.name}",
+            self.superlink.operator("supernode", "register", str(key.public), CONNECTION, "--name", self.client),
+        )
+        write_atomically(registered, key.public_text.encode())
+
+    def command(self) -> Command:
+        """The SuperNode in the foreground, with nothing of the platform's in its environment."""
+        arguments = (
+            *(str(PROGRAMS / "flower-supernode"), "--superlink", self.superlink.address),
+            *("--root-certificates", str(self.superlink.authority)),
+            *("--auth-supernode-private-key", str(self._key().private)),
+            *("--host", LOOPBACK, "--port", str(self.port.number)),
+        )
+        environment = {
+            **self.superlink.quiet,
+            "FLWR_HOME": str(self._home),
+            "TEJIDO_ENV_FILE": str(self.client_env),
+        }
+        return Command(arguments, environment, cwd=self._home)
+
+    def is_ready(self) -> bool:
+        """Whether its own interface answers."""
+        return answers(f"{self.url}/health")
+
+    @property
+    def _home(self) -> Path:
+        return self.state.folder("supernodes", self.client)
+
+    def _key(self) -> NodeKey:
+        return node_key(self.state.folder("secrets", "nodes"), self.client)
