@@ -64,6 +64,13 @@ class SearchApi:
         variables = {"image": base64.b64encode(image).decode(), "limit": limit}
         return self._search("searchByImage", BY_IMAGE, variables, shown=shown)
 
+    def picture(self, product_id: str) -> bytes:
+        """A product's picture."""
+        response = self._send("GET", f"/files/{product_id}/image")
+        if response.is_error:
+            raise ApiRefused(f"The picture of product {product_id} was refused: {response.status_code}.")
+        return response.content
+
     def _search(self, field: str, query: str, variables: dict[str, Any], *, shown: str) -> dict[str, Any]:
         answer = self._checked(self._send("POST", "/graphql", json={"query": query, "variables": variables}))
         if answer.get("errors"):

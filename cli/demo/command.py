@@ -22,13 +22,16 @@ from cli.demo.report import Outcome, make_report, summary
 from cli.errors import BadOption
 from cli.output import Format, FormatOption, emit, stderr
 from cli.progress import terminal_progress
-from cli.stack import Services, StateOption, open_stack, show_addresses
+from cli.session import ADMIN, DEFAULT_STATE, StateOption, admin_password
+from cli.stack import open_stack, show_addresses
 from core.errors import TejidoError
 from core.files import write_atomically
 from core.names import client_names
+from core.settings import Settings
+from embedded.memory import PeakMemory
+from embedded.stack import Stack
 from federation.model import load_preset
 
-ADMIN = "admin"
 QUERIES = ("black shoes", "blue shirt for men", "red dress")
 
 
@@ -44,7 +47,7 @@ def demo(
         str, typer.Option(help="How products are spread over clients: iid or 'dirichlet(0.5, sub_category)'.")
     ] = "iid",
     seed: Annotated[int, typer.Option(help="Seed of sampling, splits, partitions and training.")] = 0,
-    state: StateOption = Path(".tejido"),
+    state: StateOption = DEFAULT_STATE,
     exit_: Annotated[bool, typer.Option("--exit", help="Stop everything when done, instead of staying up.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write the report to this JSON file.")] = None,
     how: FormatOption = Format.TEXT,
@@ -56,17 +59,17 @@ def demo(
         clients=clients,
     )  # fmt: skip
     started = time.monotonic()
-    with open_stack(state, client_names(clients)) as services:
+    with open_stack(state, client_names(clients)) as (stack, memory):
         seconds = {"services": time.monotonic() - started}
-        with _naming_the_crash(services):
-            outcome = _run(services, conf, seconds, started)
+        with _naming_the_crash(stack):
+            outcome = _run(stack, memory, conf, seconds, started)
         result = make_report(source, outcome)
         if report is not None:
             write_atomically(report, json.dumps(result, indent=2, ensure_ascii=False).encode())
         emit(result, how, summary)
         if not exit_:
-            show_addresses(services)
-            services.stay()
+            show_addresses(stack)
+            stack.wait()
 
 
 def _checked_options(conf: dict[str, Any], *, clients: int) -> dict[str, Any]:
@@ -89,32 +92,35 @@ def _checked_options(conf: dict[str, Any], *, clients: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _naming_the_crash(services: Services) -> Iterator[None]:
+def _naming_the_crash(stack: Stack) -> Iterator[None]:
     """When something fails because a service died, say that the service died."""
     try:
         yield
     except TejidoError:
-        services.check()
+        stack.check()
         raise
 
 
-def _run(services: Services, conf: dict[str, Any], seconds: dict[str, float], started: float) -> Outcome:
-    settings = services.settings
+def _run(stack: Stack, memory: PeakMemory, conf: dict[str, Any], seconds: dict[str, float], began: float) -> Outcome:
+    settings = stack.settings()
     airflow = Airflow(
         settings.required("airflow_url"),
         username=settings.airflow_username,
         password=Path(settings.required("airflow_password_file")).read_text(),
     )
-    run_id = f"demo-{time.strftime('%Y%m%dT%H%M%S')}-{uuid4().hex[:6]}"
     with terminal_progress() as progress:
         shared = Valkey.from_url(settings.required("valkey_url"), socket_timeout=3)
-        follower = Follower(airflow, shared, progress, services.check)
-        runs = follower.run_pipeline(run_id, conf)
+        follower = Follower(airflow, shared, progress, stack.check)
+        runs = follower.run_pipeline(_new_run_id(), conf)
     seconds |= {run.dag_id: run.seconds or 0.0 for run in runs}
     searching = time.monotonic()
-    searches = _search(services)
-    seconds |= {"searches": time.monotonic() - searching, "total": time.monotonic() - started}
-    return _outcome(airflow, runs, searches, seconds, services.peak_rss_mb)
+    searches = _search(settings)
+    seconds |= {"searches": time.monotonic() - searching, "total": time.monotonic() - began}
+    return _outcome(airflow, runs, searches, seconds, memory.peak_mb)
+
+
+def _new_run_id() -> str:
+    return f"demo-{time.strftime('%Y%m%dT%H%M%S')}-{uuid4().hex[:6]}"
 
 
 def _outcome(
@@ -133,13 +139,13 @@ def _outcome(
     )
 
 
-def _search(services: Services) -> list[dict[str, Any]]:
-    """Three searches by words, one by the picture of the first product found."""
-    stderr.print("[bold]Searching[/] through the API …")
-    api = SearchApi(services.settings.required("api_url"), username=ADMIN, password=services.secret("admin-password"))
+def _search(settings: Settings) -> list[dict[str, Any]]:
+    """Three searches by words, one by the picture of the first product that they found."""
+    stderr.print("[bold]Searching[/] through the API")
+    api = SearchApi(settings.required("api_url"), username=ADMIN, password=admin_password(settings))
     api.wait_until_ready()
     api.sign_in()
     answers = [api.by_text(query) for query in QUERIES]
-    picture = services.product_image(answers[0]["hits"][0]["id"])
-    answers.append(api.by_image(picture, shown=f"picture of {answers[0]['hits'][0]['productDisplayName']}"))
-    return answers
+    found = answers[0]["hits"][0]
+    picture = api.picture(found["id"])
+    return [*answers, api.by_image(picture, shown=f"picture of {found['productDisplayName']}")]

@@ -1,0 +1,60 @@
+"""Starts the embedded stack for a command, tells how it goes, and shows where everything is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.panel import Panel
+from rich.table import Table
+
+from catalog.store import CatalogueStore
+from cli.output import stderr
+from cli.session import ADMIN, ADMIN_PASSWORD
+from embedded.memory import PeakMemory
+from embedded.running import Event
+from embedded.stack import Stack
+from security.passwords import hash_password
+
+ROLES = ("admin", "operator", "reader")
+
+
+@contextmanager
+def open_stack(state: Path, clients: Sequence[str]) -> Iterator[tuple[Stack, PeakMemory]]:
+    """The running stack and its memory meter; everything has ended when the block is left."""
+    stderr.print(
+        f"[bold]Starting the services[/] for {len(clients)} clients; state and logs in {state}", highlight=False
+    )
+    with PeakMemory() as memory, Stack(state, clients, tell=_tell) as stack:
+        ensure_admin(stack)
+        yield stack, memory
+
+
+def ensure_admin(stack: Stack) -> None:
+    """Create the administrator at the first start, with a password made at random."""
+    with CatalogueStore(stack.settings().required("postgres_dsn")) as store:
+        if store.user(ADMIN) is None:
+            store.put_user(ADMIN, hash_password(stack.state.secret(ADMIN_PASSWORD)), ROLES)
+
+
+def show_addresses(stack: Stack) -> None:
+    """Say where everything is and how to log in."""
+    secrets = stack.state.secrets
+    rows = [
+        ("Search", stack.urls["API"], f"{ADMIN}, password in {secrets / ADMIN_PASSWORD}"),
+        ("API", f"{stack.urls['API']}/docs", "the same"),
+        ("Airflow", str(stack.settings().airflow_url), f"admin, password in {stack.settings().airflow_password_file}"),
+        ("MLflow", str(stack.settings().mlflow_uri), ""),
+        ("PostgreSQL", stack.urls["PostgreSQL"], f"URL in {stack.platform_env}"),
+    ]
+    table = Table.grid(padding=(0, 2))
+    for row in rows:
+        table.add_row(*row)
+    stderr.print(Panel(table, title="Up until Ctrl-C", title_align="left", expand=False))
+
+
+def _tell(event: Event) -> None:
+    if event.kind in ("ready", "notice"):
+        mark = "[green]✓[/]" if event.kind == "ready" else "[yellow]![/]"
+        stderr.print(f"  {mark} {event.text}", highlight=False, soft_wrap=True)
