@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     api_url: str | None = None
     signing_key_dir: Path | None = None
     """Folder of the ES256 keys that sign access tokens."""
+    graphql_introspection: bool = False
+    """Whether tools may read the GraphQL schema over the wire; off, as it also helps an attacker."""
     progress_key: str | None = None
     """Valkey key under which this process shares its progress; see core.progress."""
 

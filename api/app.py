@@ -1,0 +1,57 @@
+"""The API as one ASGI application: ``uvicorn --factory api.app:create_app``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api import auth, error_responses, graphql, health, pages, pictures
+from api.body import BodyLimit
+from api.context import Services
+from api.headers import SecurityHeaders
+from api.schema import make_schema
+from api.wiring import connected
+from core.logs import configure_logs
+from core.settings import settings
+
+DESCRIPTION = """
+Search fashion products by words or by picture. Get a token from `/auth/token` (the *Authorize* button), then ask
+`POST /graphql`. Queries: `allFiles`, `filesByFilters`, `file`, `searchByText`, `searchByImage`.
+"""
+
+
+def create_app(services: Services | None = None) -> FastAPI:
+    """The application; with ``services`` it talks to those, otherwise to the parts that the settings name.
+
+    Raises:
+        SettingsError: a setting that the API needs is missing.
+        SecurityError: the signing keys cannot be used.
+    """
+    configure_logs()
+    found = services or connected(settings())
+    app = FastAPI(
+        title="Tejido", version="0.1.0", description=DESCRIPTION, lifespan=_lifespan, docs_url=None, redoc_url=None
+    )
+    app.state.services = found
+    app.state.schema = make_schema(introspection=found.introspection)
+    error_responses.install(app)
+    # The last one added is the outermost: every answer bears the headers, that of the limit too.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(SecurityHeaders)
+    for part in (auth, graphql, pictures, health, pages):
+        app.include_router(part.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    # The model loads behind the running server: /healthz answers at once, /readyz says when searches do.
+    services.search.model.start()
+    try:
+        yield
+    finally:
+        services.search.model.stop()
+        services.close()

@@ -1,0 +1,45 @@
+"""What stands behind a running API, and what a request knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from fastapi import Request
+
+from security.tokens import Identity
+
+if TYPE_CHECKING:
+    from api.auth import Logins
+    from api.health import Readiness
+    from api.pictures import Pictures
+    from api.ports import Files
+    from api.search import Search
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts that answer requests; made once per process."""
+
+    logins: Logins
+    files: Files
+    search: Search
+    pictures: Pictures
+    readiness: Readiness
+    introspection: bool = False
+    close: Callable[[], object] = lambda: None
+    """Lets go of connections when the process ends."""
+
+
+@dataclass(frozen=True)
+class QueryContext:
+    """What a resolver knows: who asks, and whom to ask."""
+
+    identity: Identity | None
+    services: Services
+
+
+def services_of(request: Request) -> Services:
+    """The services of the app that serves ``request``."""
+    return cast(Services, request.app.state.services)

@@ -1,0 +1,124 @@
+"""The one GraphQL endpoint: POST /graphql, a token first, then a guarded document.
+
+Strawberry's own router also answers GET, opens websockets and reads any upload; none of that is wanted here, so the
+request is read by this module and the schema is executed directly.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+import strawberry
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from starlette.datastructures import FormData, UploadFile
+from strawberry.types.graphql import OperationType
+
+from api.auth import bearer, identity_of
+from api.body import MAX_GRAPHQL_BYTES
+from api.context import QueryContext, services_of
+from api.errors import RequestInvalid
+from api.guards import check_document
+
+MULTIPART = "multipart/form-data"
+HINT = 'Send {"query": …, "variables": {…}} as application/json.'
+
+router = APIRouter(tags=["GraphQL"])
+
+EXAMPLE: dict[str, JsonValue] = {
+    "query": "query ($text: String!) { searchByText(text: $text, limit: 5) "
+    "{ indexVersion modelVersion hits { score product { id productDisplayName } } } }",
+    "variables": {"text": "navy blue checked shirt"},
+}
+
+
+class GraphQLRequest(BaseModel):
+    """What a client sends (GraphQL over HTTP)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [EXAMPLE]})
+
+    query: str
+    variables: dict[str, Any] | None = None
+    operation_name: str | None = Field(default=None, alias="operationName")
+    extensions: dict[str, Any] | None = None
+
+
+@router.post(
+    "/graphql",
+    summary="Ask for products and search them",
+    dependencies=[Depends(bearer)],
+    openapi_extra={"requestBody": {"content": {"application/json": {"schema": GraphQLRequest.model_json_schema()}}}},
+)
+async def graphql(request: Request) -> JSONResponse:
+    """Answer one query. The body is not read before the token is verified."""
+    identity = identity_of(request)
+    asked = await _read(request)
+    check_document(asked.query)
+    schema: strawberry.Schema = request.app.state.schema
+    result = await schema.execute(
+        asked.query,
+        variable_values=asked.variables,
+        context_value=QueryContext(identity, services_of(request)),
+        operation_name=asked.operation_name,
+        allowed_operation_types={OperationType.QUERY},
+    )
+    answer: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        answer["errors"] = [error.formatted for error in result.errors]
+    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+async def _read(request: Request) -> GraphQLRequest:
+    if request.headers.get("content-type", "").lower().startswith(MULTIPART):
+        async with request.form(max_files=1, max_fields=2, max_part_size=MAX_GRAPHQL_BYTES) as form:
+            return await _from_form(form)
+    return _parsed(_json(await request.body()))
+
+
+async def _from_form(form: FormData) -> GraphQLRequest:
+    """The subset of the GraphQL multipart request specification that search needs: one file, for one variable."""
+    operations, places = form.get("operations"), form.get("map")
+    if not isinstance(operations, str) or not isinstance(places, str):
+        _refuse("The form lacks `operations` or `map`.")
+    asked = _parsed(_json(operations.encode()))
+    for name, paths in _map(places).items():
+        file = form.get(name)
+        prefix, _, variable = paths[0].partition(".") if len(paths) == 1 else ("", "", "")
+        if not isinstance(file, UploadFile) or prefix != "variables" or not variable.isidentifier():
+            _refuse("The form's map must name one file for one variable.")
+        asked = asked.model_copy(update={"variables": {**(asked.variables or {}), variable: await file.read()}})
+    return asked
+
+
+def _map(text: str) -> dict[str, list[str]]:
+    places = _json(text.encode())
+    if not isinstance(places, dict) or len(places) > 1:
+        _refuse("The form's map must name one file for one variable.")
+    if not all(isinstance(paths, list) and all(isinstance(path, str) for path in paths) for paths in places.values()):
+        _refuse("The form's map must name one file for one variable.")
+    return places
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        # RecursionError: a hundred thousand brackets are a bad request, not a broken server.
+        _refuse("The body is not JSON, or is nested too deep.")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _parsed(data: object) -> GraphQLRequest:
+    try:
+        return GraphQLRequest.model_validate(data)
+    except ValidationError:
+        _refuse("The body is not one GraphQL request.")
+
+
+def _refuse(message: str) -> NoReturn:
+    raise RequestInvalid(message, hint=HINT)

@@ -1,0 +1,128 @@
+"""The query encoder that belongs to the live index: loaded behind the running API, and again when the index changes.
+
+A query must be read by the model that made the index it is compared with. So the two are held as one object, swapped
+as one, and a search keeps the object it started with: no query ever meets the vectors of another model.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from api.errors import SearchNotReady
+from api.ports import Encoder
+from catalog.index import IndexVersion
+from core.errors import TejidoError
+
+POLL_S = 1.0
+MAX_POLL_S = 30.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """The live index and the encoder of exactly its model."""
+
+    index: IndexVersion
+    encoder: Encoder
+
+
+class LiveModel:
+    """Follows the live index in a thread of its own, so that the API starts at once and never waits for torch.
+
+    Args:
+        live: says which index is live; asked once a second.
+        load: loads the encoder of that index's model; slow, may raise any TejidoError.
+    """
+
+    def __init__(
+        self,
+        live: Callable[[], IndexVersion | None],
+        load: Callable[[IndexVersion], Encoder],
+        *,
+        poll_s: float = POLL_S,
+    ) -> None:
+        self._live = live
+        self._load = load
+        self._poll_s = poll_s
+        self._loaded: LoadedModel | None = None
+        self._missing: str = "the model has not been looked for yet"
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="live-model", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following; a load that is under way is not waited for long."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def current(self) -> LoadedModel:
+        """The model to search with.
+
+        Raises:
+            SearchNotReady: none is loaded yet; says what is missing.
+        """
+        loaded = self._loaded
+        if loaded is None:
+            raise SearchNotReady(
+                f"Search is not ready: {self._missing}.", hint="Load a catalogue, train and index; see GET /readyz."
+            )
+        return loaded
+
+    def missing(self) -> str | None:
+        """What search still waits for, or None when the model of the live index is loaded."""
+        live = self._live()
+        if live is None:
+            return "no index is live"
+        loaded = self._loaded
+        if loaded is None or loaded.index.id != live.id:
+            return f"the model of index {live.id} is loading"
+        return None
+
+    def refresh(self) -> None:
+        """Look once, and load what is live if it is not loaded."""
+        live = self._live()
+        if live is None:
+            self._missing = "no index is live"
+            return
+        loaded = self._loaded
+        if loaded is not None and loaded.index.id == live.id:
+            return
+        self._missing = f"the model of index {live.id} is loading"
+        self._loaded = LoadedModel(live, self._encoder_for(live, loaded))
+        log.info("search model is live", index=live.id, model=live.model_version)
+
+    def _encoder_for(self, live: IndexVersion, loaded: LoadedModel | None) -> Encoder:
+        same = loaded is not None and (loaded.index.model_name, loaded.index.model_version) == (
+            live.model_name,
+            live.model_version,
+        )
+        return loaded.encoder if same and loaded is not None else self._load(live)
+
+    def _follow(self) -> None:
+        wait_s = self._poll_s
+        while not self._stopping.is_set():
+            try:
+                self.refresh()
+                wait_s = self._poll_s
+            except TejidoError as error:
+                self._missing = f"loading failed ({error.code})"
+                wait_s = self._failed(error, wait_s)
+            except Exception as error:
+                # The thread must outlive whatever a third-party loader raises; /readyz and the log tell of it.
+                self._missing = "loading failed (api.unexpected)"
+                wait_s = self._failed(error, wait_s)
+            self._stopping.wait(wait_s)
+
+    @staticmethod
+    def _failed(error: Exception, wait_s: float) -> float:
+        log.error("search model cannot be loaded", error=str(error), retry_in_s=wait_s, exc_info=error)
+        return min(wait_s * 2, MAX_POLL_S)

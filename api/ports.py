@@ -1,0 +1,70 @@
+"""What the API needs of the parts behind it: the seams at which tests put fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.filters import ProductFilter
+from catalog.index import Answer, IndexVersion
+from catalog.store import FashionFile, User
+
+Vectors = NDArray[np.float32]
+
+
+class Files(Protocol):
+    """The rows of the published catalogue; `catalog.store.CatalogueStore` in production."""
+
+    def all_files(self, limit: int, offset: int) -> list[FashionFile]:
+        """Rows in the order of their ids."""
+
+    def files_by_filters(self, filters: ProductFilter, limit: int, offset: int) -> list[FashionFile]:
+        """Rows that match every given attribute, in the order of their ids."""
+
+    def file(self, file_id: int) -> FashionFile | None:
+        """One row."""
+
+    def files(self, ids: Sequence[int]) -> list[FashionFile]:
+        """The rows of these ids."""
+
+    def ping(self) -> None:
+        """Raise when the database does not answer."""
+
+
+class Users(Protocol):
+    """Who may log in; `catalog.store.CatalogueStore` in production."""
+
+    def user(self, username: str) -> User | None:
+        """The user of this name."""
+
+    def put_user(self, username: str, password_hash: str, roles: Sequence[str]) -> None:
+        """Create the user, or replace hash and roles."""
+
+
+class Encoder(Protocol):
+    """Turns queries into unit vectors; `federation.encoder.Encoder` in production."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of the vectors."""
+
+    def encode_texts(self, texts: list[str]) -> Vectors:
+        """(N, D) unit vectors."""
+
+    def encode_images(self, images: list[bytes]) -> Vectors:
+        """(N, D) unit vectors of encoded pictures."""
+
+
+class Index(Protocol):
+    """The vector index; `catalog.index.IndexStore` in production."""
+
+    def live(self) -> IndexVersion | None:
+        """The version that answers queries now."""
+
+    def search(
+        self, vector: Vectors, k: int, *, filters: ProductFilter, offset: int = 0, version: int | None = None
+    ) -> Answer:
+        """The ``k`` products nearest to ``vector`` after the first ``offset``, best first."""

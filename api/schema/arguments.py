@@ -1,0 +1,120 @@
+"""Arguments of the GraphQL contract: checked here, so that every field refuses the same things in the same words."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any, NewType
+
+import strawberry
+
+from api.body import MAX_IMAGE_BYTES
+from api.errors import ArgumentInvalid, ImageInvalid
+from catalog.filters import ProductFilter
+
+MAX_LIMIT = 100
+MAX_OFFSET = 100_000
+MAX_TEXT_CHARS = 300
+MAX_INT = 2**31 - 1
+
+Upload = NewType("Upload", bytes)
+
+
+def _uploaded(value: Any) -> bytes:
+    if not isinstance(value, bytes):
+        raise TypeError("A picture is uploaded as multipart/form-data.")
+    return value
+
+
+UPLOAD = strawberry.scalar(
+    name="Upload",
+    description="A picture of a multipart/form-data request (GraphQL multipart request specification).",
+    serialize=lambda _: None,
+    parse_value=_uploaded,
+)
+
+
+@strawberry.input(description="Only products with exactly these attributes.")
+class FileFilter:
+    """Every attribute that is given must match."""
+
+    master_category: str | None = None
+    sub_category: str | None = None
+    article_type: str | None = None
+    gender: str | None = None
+    base_colour: str | None = None
+    season: str | None = None
+    year: str | None = None
+    usage: str | None = None
+
+    def checked(self) -> ProductFilter:
+        """The same filter in the catalogue's words.
+
+        Raises:
+            ArgumentInvalid: a value is too long, or the year is no number.
+        """
+        return ProductFilter(
+            master_category=_text("masterCategory", self.master_category),
+            sub_category=_text("subCategory", self.sub_category),
+            article_type=_text("articleType", self.article_type),
+            gender=_text("gender", self.gender),
+            base_colour=_text("baseColour", self.base_colour),
+            season=_text("season", self.season),
+            year=_year(self.year),
+            usage=_text("usage", self.usage),
+        )
+
+
+def checked_page(limit: int, offset: int) -> tuple[int, int]:
+    """``limit`` and ``offset``, both within their range."""
+    if not 1 <= limit <= MAX_LIMIT:
+        raise ArgumentInvalid(f"limit is {limit}.", hint=f"Ask for 1 to {MAX_LIMIT} at a time.")
+    if not 0 <= offset <= MAX_OFFSET:
+        raise ArgumentInvalid(f"offset is {offset}.", hint=f"It may be 0 to {MAX_OFFSET}; filter for less.")
+    return limit, offset
+
+
+def checked_query(text: str) -> str:
+    """The words to search by, without the space around them."""
+    words = " ".join(_text("text", text, allow_newlines=True).split()) if text else ""  # type: ignore[union-attr]
+    if not words:
+        raise ArgumentInvalid("text is empty.", hint='Describe what you look for, as in "navy blue checked shirt".')
+    return words
+
+
+def checked_picture(image: str | None, upload: bytes | None) -> bytes:
+    """The bytes of the one picture that was given, in one way or the other."""
+    if (image is None) == (upload is None):
+        raise ArgumentInvalid("One picture is needed.", hint="Give `image` as base64, or `upload` as multipart.")
+    data = upload if upload is not None else _decoded(image or "")
+    if not 0 < len(data) <= MAX_IMAGE_BYTES:
+        raise ImageInvalid(f"The picture has {len(data):,} bytes.", hint=f"Send 1 to {MAX_IMAGE_BYTES:,} bytes.")
+    return data
+
+
+def _decoded(text: str) -> bytes:
+    # Browsers hand out data URLs; what stands before the comma is theirs.
+    payload = text.partition(",")[2] if text.startswith("data:") else text
+    try:
+        return base64.b64decode(payload, validate=True)
+    except (binascii.Error, ValueError):
+        raise ImageInvalid("image is not base64.", hint="Send the file's bytes in base64.") from None
+
+
+def _text(name: str, value: str | None, *, allow_newlines: bool = False) -> str | None:
+    if value is None:
+        return None
+    if len(value) > MAX_TEXT_CHARS:
+        raise ArgumentInvalid(f"{name} has {len(value)} characters.", hint=f"Use at most {MAX_TEXT_CHARS}.")
+    plain = value.replace("\n", " ").replace("\t", " ") if allow_newlines else value
+    if not plain.isprintable():
+        raise ArgumentInvalid(f"{name} has characters that cannot be printed.", hint="Send plain text.")
+    return value
+
+
+def _year(value: str | None) -> int | None:
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) <= 4):
+        raise ArgumentInvalid(f"year is {value[:20]!r}.", hint='Give it as four digits, as in "2012".')
+    return int(value)

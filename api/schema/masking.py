@@ -1,0 +1,55 @@
+"""Errors as callers see them: those on the allow-list, with code and hint; anything else only as unexpected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import structlog
+from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
+
+from api.errors import public_error
+from core.errors import TejidoError
+
+log = structlog.get_logger()
+
+UNEXPECTED = {"code": "api.unexpected", "hint": "The log of the API says more."}
+INVALID = {"code": "api.query_invalid", "hint": "See /docs for the fields and arguments."}
+
+
+class ShapedErrors(SchemaExtension):
+    """Replaces every error of a result by the one that a caller may see."""
+
+    def on_operation(self) -> Iterator[None]:
+        """After everything else has run, whatever raised."""
+        yield
+        result = self.execution_context.result
+        errors = getattr(result, "errors", None)
+        if errors:
+            result.errors = [shaped(error) for error in errors]  # type: ignore[union-attr]
+
+
+def shaped(error: GraphQLError) -> GraphQLError:
+    """``error`` with a code and a hint, and with nothing that came out of a resolver by accident."""
+    cause = error.original_error
+    if isinstance(cause, TejidoError):
+        return _of_ours(error, cause)
+    if cause is None or isinstance(cause, GraphQLError):
+        # Syntax, validation, coercion and permissions: about the caller's own query.
+        return _like(error, error.message, {**INVALID, **(error.extensions or {})})
+    log.error("resolver failed", path=error.path, exc_info=cause)
+    return _like(error, "Unexpected error.", UNEXPECTED)
+
+
+def _of_ours(error: GraphQLError, cause: TejidoError) -> GraphQLError:
+    shown = public_error(cause)
+    if shown is not cause:
+        log.error("a part failed", path=error.path, code=cause.code, error=str(cause))
+    return _like(error, shown.message, {"code": shown.code, "hint": shown.hint})
+
+
+def _like(error: GraphQLError, message: str, extensions: dict[str, str]) -> GraphQLError:
+    return GraphQLError(
+        message, nodes=error.nodes, source=error.source, positions=error.positions, path=error.path,
+        extensions=extensions,
+    )  # fmt: skip

@@ -1,0 +1,91 @@
+"""The types of the GraphQL contract: a file of the catalogue, and the answer to a search."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from api.schema.permissions import readable
+from api.search import SearchPage
+from catalog import store
+
+
+@strawberry.type(description="One published product: its metadata and where its picture is stored.")
+class FashionFile:
+    """A row of ``fashion_files``."""
+
+    id: int = readable(description="The product's number.")
+    filename: str = readable(description="Name of the picture's file.")
+    s3_path: str = readable(description="Where the picture is stored.")
+    gender: str | None = readable(description="Men, Women, Boys, Girls or Unisex.")
+    master_category: str | None = readable(description="Apparel, Footwear, Accessories …")
+    sub_category: str | None = readable(description="Topwear, Shoes, Bags …")
+    article_type: str | None = readable(description="Tshirts, Casual Shoes, Handbags …")
+    base_colour: str | None = readable(description="The main colour.")
+    season: str | None = readable(description="Summer, Fall, Winter or Spring.")
+    year: int | None = readable(description="The collection's year.")
+    usage: str | None = readable(description="Casual, Sports, Formal …")
+    product_display_name: str = readable(description="The title by which the product is known.")
+    dataset: str = readable(description="The data set that it came with.")
+    owner: str | None = readable(description="The client that published it; null: the platform.")
+    split: str | None = readable(description="train, val or test.")
+    created_at: datetime = readable(description="When the row was written.")
+    created_at_snake: datetime = readable(name="created_at", description="The same as createdAt.")
+
+    @classmethod
+    def of(cls, row: store.FashionFile) -> FashionFile:
+        """The same row, as GraphQL shows it."""
+        return cls(
+            id=row.id,
+            filename=row.filename,
+            s3_path=row.s3_path,
+            gender=row.gender,
+            master_category=row.master_category,
+            sub_category=row.sub_category,
+            article_type=row.article_type,
+            base_colour=row.base_colour,
+            season=row.season,
+            year=row.year,
+            usage=row.usage,
+            product_display_name=row.product_display_name,
+            dataset=row.dataset,
+            owner=row.owner,
+            split=row.split,
+            created_at=row.created_at,
+            created_at_snake=row.created_at,
+        )
+
+
+@strawberry.type(description="One product that a search found.")
+class SearchHit:
+    """A product with its score."""
+
+    score: float = readable(description="Cosine similarity to the query, from -1 to 1.")
+    product: FashionFile = readable(description="The product.")
+
+
+@strawberry.type(description="What a search found, and with what it searched.")
+class SearchAnswer:
+    """One page of a search."""
+
+    hits: list[SearchHit] = readable(description="Best first.")
+    index_version: int = readable(description="The index that was searched.")
+    model_version: str = readable(description="The model that made the index and read the query.")
+    exact: bool = readable(description="Whether every product was compared; false: an approximate index was used.")
+    truncated: bool = readable(
+        description="Whether the search was cut short: there are more products, which cannot be paged to."
+    )
+    next_cursor: str | None = readable(description="Give it as `after` for the next page; null: this was the last.")
+
+    @classmethod
+    def of(cls, answer: SearchPage) -> SearchAnswer:
+        """The same answer, as GraphQL shows it."""
+        return cls(
+            hits=[SearchHit(score=score, product=FashionFile.of(row)) for score, row in answer.hits],
+            index_version=answer.index_version,
+            model_version=answer.model_version,
+            exact=answer.exact,
+            truncated=answer.truncated,
+            next_cursor=answer.next_cursor,
+        )
