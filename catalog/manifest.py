@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import secrets
@@ -118,6 +119,12 @@ class ClientManifest:
 def new_version() -> str:
     """A fresh version: UTC time for people, random digits against collisions."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def version_of_run(run_id: str) -> str:
+    """The version that a scheduler's run works on: always the same for the same run id, whatever signs that has."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", run_id).strip("-")[:60] or "run"
+    return f"{readable}-{hashlib.sha256(run_id.encode()).hexdigest()[:8]}"
 
 
 def checked_version(version: str) -> str:

@@ -1,0 +1,104 @@
+"""Connections to PostgreSQL that survive its restart, and errors that say what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from psycopg_pool import ConnectionPool
+
+from catalog.errors import CatalogError, DatabaseNotReady, DatabaseRefused, DatabaseUnreachable
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+CONNECT_TIMEOUT_S = 5.0
+# SQLSTATEs that speak of the connection or of a server that goes or comes, not of the statement.
+AWAY = ("08", "57P")
+
+
+def place(dsn: str) -> str:
+    """Which database a DSN names, without its password."""
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return "the database (its DSN cannot be read)"
+    return f"database {parts.get('dbname', '?')} at {parts.get('host', 'localhost')}:{parts.get('port', 5432)}"
+
+
+@contextmanager
+def translated(dsn: str) -> Iterator[None]:
+    """Turn psycopg's errors into ours; ours pass as they are."""
+    try:
+        yield
+    except psycopg.errors.UndefinedTable as error:
+        raise DatabaseNotReady(
+            f"The {place(dsn)} lacks a table: {_first_line(error)}.", hint="Start with `tejido up`, which makes them."
+        ) from error
+    except psycopg.Error as error:
+        raise _translate(error, dsn) from error
+
+
+def _translate(error: psycopg.Error, dsn: str) -> CatalogError:
+    is_away = isinstance(error, psycopg.OperationalError) and (
+        error.sqlstate is None or error.sqlstate.startswith(AWAY)
+    )
+    if is_away or isinstance(error, psycopg.InterfaceError):
+        return DatabaseUnreachable(
+            f"The {place(dsn)} did not answer: {_first_line(error)}.",
+            hint="Is PostgreSQL running? `tejido doctor` looks.",
+        )
+    return DatabaseRefused(f"The {place(dsn)} refused: {_first_line(error)}.", hint="The log of PostgreSQL says more.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+class Database:
+    """A small pool of connections to one database. Opened at first use; safe to share between threads.
+
+    Each connection is tried before it is lent, so that a restart of PostgreSQL costs one reconnect and no error.
+    """
+
+    def __init__(self, dsn: str, *, max_connections: int = 8) -> None:
+        self.dsn = dsn
+        # Nothing connects before the first use: a process may be built while PostgreSQL is still starting.
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            dsn,
+            connection_class=psycopg.Connection[tuple[Any, ...]],
+            min_size=0,
+            max_size=max_connections,
+            timeout=CONNECT_TIMEOUT_S,
+            check=ConnectionPool.check_connection,
+            kwargs={"connect_timeout": int(CONNECT_TIMEOUT_S), "application_name": "tejido"},
+            reconnect_timeout=CONNECT_TIMEOUT_S,
+            open=False,
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection inside a transaction, committed unless the block raises."""
+        with translated(self.dsn):
+            self._pool.open()
+            with self._pool.connection() as connection:
+                yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A read-only transaction in which all queries see the database as it was at the first."""
+        with self.transaction() as connection:
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield connection
+
+    def close(self) -> None:
+        """Give the connections back to PostgreSQL."""
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()

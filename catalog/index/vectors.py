@@ -1,0 +1,60 @@
+"""Vectors on their way into PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.errors import VectorsInvalid
+
+UNIT_TOLERANCE = 1e-2
+# PostgreSQL's binary COPY: signature, flags, no header extension; a field count of -1 ends it.
+COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+COPY_END = b"\xff\xff"
+
+
+def checked_vectors(vectors: NDArray[np.floating], dimension: int) -> NDArray[np.float32]:
+    """(N, dimension) finite vectors of length one, as float32.
+
+    Raises:
+        VectorsInvalid: another shape, a value that is not finite, or a length that differs from one.
+    """
+    if vectors.ndim != 2 or vectors.shape[1] != dimension:
+        raise VectorsInvalid(
+            f"Vectors have shape {vectors.shape}; the index takes (N, {dimension}).",
+            hint="Encode with the model version that the index was begun for.",
+        )
+    floats = np.asarray(vectors, dtype=np.float32)
+    lengths = np.linalg.norm(floats, axis=1)
+    # Written so that NaN, which compares false to everything, is caught too.
+    if not np.all(np.abs(lengths - 1) < UNIT_TOLERANCE):
+        row = int(np.argmin(np.abs(lengths - 1) < UNIT_TOLERANCE))
+        raise VectorsInvalid(f"Vector {row} has length {lengths[row]:.3g}, not 1.", hint="Normalise each vector.")
+    return floats
+
+
+def copy_rows(ids: Sequence[int], vectors: NDArray[np.float32]) -> bytes:
+    """Rows of (bigint, halfvec) in PostgreSQL's binary COPY format, without header and end; one array operation."""
+    dimension = vectors.shape[1]
+    row = np.dtype(
+        [
+            ("fields", ">i2"),
+            ("id_bytes", ">i4"),
+            ("id", ">i8"),
+            ("vector_bytes", ">i4"),
+            ("dimension", ">i2"),
+            ("unused", ">i2"),
+            ("vector", ">f2", (dimension,)),
+        ]
+    )
+    rows = np.zeros(len(ids), dtype=row)
+    rows["fields"], rows["id_bytes"], rows["id"] = 2, 8, ids
+    rows["vector_bytes"], rows["dimension"], rows["vector"] = 4 + 2 * dimension, dimension, vectors
+    return rows.tobytes()
+
+
+def as_text(vector: NDArray[np.float32]) -> str:
+    """One vector in pgvector's text form."""
+    return "[" + ",".join(f"{value:.6g}" for value in vector.tolist()) + "]"

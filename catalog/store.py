@@ -1,0 +1,185 @@
+"""The published catalogue as rows of PostgreSQL, and the users who may read it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime
+from types import TracebackType
+from typing import Any, LiteralString, Self
+
+from psycopg import sql
+from psycopg.rows import class_row
+
+from catalog.database import Database
+from catalog.filters import ProductFilter, checked_page
+from catalog.sql import queries, where
+
+FILES = queries("files.sql")
+NO_FILTER = ProductFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class FashionFile:
+    """One row of ``fashion_files``. ``s3_path`` is the shard that holds the picture, ``#`` the product's id."""
+
+    id: int
+    filename: str
+    s3_path: str
+    gender: str | None
+    master_category: str | None
+    sub_category: str | None
+    article_type: str | None
+    base_colour: str | None
+    season: str | None
+    year: int | None
+    usage: str | None
+    product_display_name: str
+    dataset: str
+    owner: str | None
+    split: str
+    image_sha256: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who may log in; ``password_hash`` is argon2id's own text form."""
+
+    username: str
+    password_hash: str
+    roles: list[str]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """How many products have one value of an attribute."""
+
+    value: str
+    products: int
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueStats:
+    """Numbers of published products: in all, by split, by data set, by owner (only those that have one)."""
+
+    products: int
+    by_split: dict[str, int]
+    by_dataset: dict[str, int]
+    by_owner: dict[str, int]
+
+
+COLUMNS = sql.SQL(", ").join(sql.Identifier(f.name) for f in fields(FashionFile))
+
+
+class CatalogueStore:
+    """Reads and replaces the published rows. Every call is one transaction; DatabaseUnreachable when none can be had.
+
+    Args:
+        database: libpq URL, or a `Database` to share its connections.
+    """
+
+    def __init__(self, database: str | Database) -> None:
+        self._database = Database(database) if isinstance(database, str) else database
+
+    def replace_products(self, rows: Iterable[FashionFile], *, before_commit: Callable[[], None] | None = None) -> int:
+        """Put ``rows`` in place of all rows, in one transaction, in constant memory.
+
+        Args:
+            rows: the new rows; ids are distinct.
+            before_commit: called when all rows are in and before any reader sees them; if it raises, nothing changes.
+
+        Returns:
+            The number of rows.
+        """
+        count = 0
+        with self._database.transaction() as connection, connection.cursor() as cursor:
+            cursor.execute(FILES["clear_files"])
+            with cursor.copy(FILES["copy_files"].format(columns=COLUMNS)) as copy:
+                for row in rows:
+                    copy.write_row(astuple(row))
+                    count += 1
+            cursor.execute(FILES["analyze_files"])
+            if before_commit:
+                before_commit()
+        return count
+
+    def all_files(self, limit: int, offset: int = 0) -> list[FashionFile]:
+        """A page of all rows, in the order of their ids."""
+        return self.files_by_filters(NO_FILTER, limit, offset)
+
+    def files_by_filters(self, filters: ProductFilter, limit: int, offset: int = 0) -> list[FashionFile]:
+        """A page of the rows that pass the filter, in the order of their ids; FilterInvalid for an absurd page."""
+        limit, offset = checked_page(limit, offset)
+        conditions = filters.conditions()
+        query = FILES["files_page"].format(columns=COLUMNS, where=where(conditions))
+        return self._files(query, {**conditions, "limit": limit, "offset": offset})
+
+    def file(self, file_id: int) -> FashionFile | None:
+        """One row, or None."""
+        return next(iter(self.files([file_id])), None)
+
+    def files(self, ids: Sequence[int]) -> list[FashionFile]:
+        """The rows of these ids, in their order; ids without a row are left out."""
+        # An id beyond PostgreSQL's bigint names no row, and would be an error there.
+        known = [number for number in ids if -(2**63) <= number < 2**63]
+        return self._files(FILES["files_by_id"].format(columns=COLUMNS), {"ids": known})
+
+    def facets(self, filters: ProductFilter = NO_FILTER) -> dict[str, list[FacetValue]]:
+        """Attribute → its values among all products that pass the filter, most frequent first."""
+        conditions = filters.conditions()
+        facets: dict[str, list[FacetValue]] = defaultdict(list)
+        with self._database.transaction() as connection:
+            query = FILES["facets"].format(where=where(conditions))
+            for attribute, value, products in connection.execute(query, conditions):
+                facets[attribute].append(FacetValue(value, products))
+        return dict(facets)
+
+    def stats(self) -> CatalogueStats:
+        """How much is published."""
+        counts: list[dict[str, int]] = [defaultdict(int) for _ in range(3)]
+        with self._database.transaction() as connection:
+            for *values, products in connection.execute(FILES["stats"]):
+                for by, value in zip(counts, values, strict=True):
+                    if value is not None:
+                        by[value] += products
+        by_split, by_dataset, by_owner = (dict(by) for by in counts)
+        return CatalogueStats(sum(by_split.values()), by_split, by_dataset, by_owner)
+
+    def user(self, username: str) -> User | None:
+        """The user of this name, or None."""
+        if "\0" in username:
+            return None  # PostgreSQL's text cannot hold it, so nobody has that name.
+        with self._database.transaction() as connection, connection.cursor(row_factory=class_row(User)) as cursor:
+            return cursor.execute(FILES["user"], {"username": username}).fetchone()
+
+    def put_user(self, username: str, password_hash: str, roles: Sequence[str]) -> None:
+        """Create the user, or replace hash and roles."""
+        values = {"username": username, "password_hash": password_hash, "roles": list(roles)}
+        with self._database.transaction() as connection:
+            connection.execute(FILES["put_user"], values)
+
+    def ping(self) -> None:
+        """Raise DatabaseUnreachable or DatabaseNotReady unless the catalogue can be read."""
+        probe: LiteralString = "SELECT 1 FROM fashion_files LIMIT 1"
+        with self._database.transaction() as connection:
+            connection.execute(probe)
+
+    def _files(self, query: sql.Composed, values: dict[str, Any]) -> list[FashionFile]:
+        with (
+            self._database.transaction() as connection,
+            connection.cursor(row_factory=class_row(FashionFile)) as cursor,
+        ):
+            return cursor.execute(query, values).fetchall()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
