@@ -1,0 +1,220 @@
+"""Access tokens: every forgery that is known against python-jose is refused, and refused alike."""
+
+from __future__ import annotations
+
+import json
+import time
+from base64 import urlsafe_b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from jose import jws, jwt
+
+from security.errors import TokenRequestInvalid, Unauthenticated
+from security.signing_keys import SigningKeys
+from security.tokens import AccessTokens
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> SigningKeys:
+    return SigningKeys.open(tmp_path_factory.mktemp("signing"))
+
+
+@pytest.fixture
+def tokens(keys: SigningKeys) -> AccessTokens:
+    return AccessTokens(keys)
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    now = int(time.time())
+    whole = {
+        "iss": "tejido", "aud": "tejido-api", "sub": "ana", "roles": ["reader"],
+        "iat": now, "nbf": now, "exp": now + 600, "jti": "abc",
+    }  # fmt: skip
+    return {name: value for name, value in {**whole, **changes}.items() if value is not ...}
+
+
+def signed(keys: SigningKeys, body: Any = None, *, header: dict[str, Any] | None = None) -> str:
+    """A token with a valid signature over whatever is given."""
+    head = {"kid": keys.active.kid, "typ": "at+jwt", **(header or {})}
+    payload = json.dumps(claims() if body is None else body).encode()
+    return str(jws.sign(payload, keys.active.private_pem, headers=head, algorithm="ES256"))
+
+
+def segment(data: Any) -> str:
+    raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def refused(tokens: AccessTokens, token: str) -> str:
+    with pytest.raises(Unauthenticated) as caught:
+        tokens.verify(token)
+    assert caught.value.message == "No valid access token."
+    return caught.value.reason
+
+
+def test_an_issued_token_tells_who_may_do_what_until_when(tokens: AccessTokens) -> None:
+    identity = tokens.verify(tokens.issue("ana", ["reader", "operator"]))
+    assert identity.subject == "ana"
+    assert identity.roles == ("reader", "operator")
+    assert 0 < identity.expires_at - time.time() <= 900
+
+
+def test_a_hand_made_token_of_the_same_form_passes(tokens: AccessTokens, keys: SigningKeys) -> None:
+    # The oracle for every refusal below: only what each test changes is wrong with its token.
+    assert tokens.verify(signed(keys)).subject == "ana"
+
+
+def test_alg_none_is_refused(tokens: AccessTokens, keys: SigningKeys) -> None:
+    head = segment({"alg": "none", "typ": "at+jwt", "kid": keys.active.kid})
+    assert refused(tokens, f"{head}.{segment(claims())}.")
+    assert refused(tokens, f"{head}.{segment(claims())}.AA") == "unexpected header"
+
+
+@pytest.mark.parametrize("form", ["pem", "der"])
+def test_hs256_with_the_public_key_as_its_secret_is_refused(tokens: AccessTokens, keys: SigningKeys, form: str) -> None:
+    import hashlib
+    import hmac
+
+    pem = keys.active.public_pem.encode()
+    der = serialization.load_pem_public_key(pem).public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    signing_input = f"{segment({'alg': 'HS256', 'typ': 'at+jwt', 'kid': keys.active.kid})}.{segment(claims())}"
+    mac = hmac.new(pem if form == "pem" else der, signing_input.encode(), hashlib.sha256).digest()
+    assert refused(tokens, f"{signing_input}.{segment(mac)}") == "unexpected header"
+
+
+@pytest.mark.parametrize("name", ["iss", "aud", "sub", "iat", "nbf", "exp", "jti", "roles"])
+def test_a_token_without_a_claim_is_refused(tokens: AccessTokens, keys: SigningKeys, name: str) -> None:
+    assert refused(tokens, signed(keys, claims(**{name: ...})))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": "another-api"},
+        {"aud": ["tejido-api", "another-api"]},
+        {"iss": "somebody"},
+        {"sub": ""},
+        {"sub": 7},
+        {"sub": "a" * 200},
+        {"jti": ""},
+        {"roles": "admin"},
+        {"roles": ["owner"]},
+        {"roles": [["admin"]]},
+        {"exp": str(int(time.time()) + 600)},
+        {"exp": True},
+        {"exp": time.time() + 600.5},
+        {"exp": None},
+        {"iat": str(int(time.time()))},
+        {"nbf": "0"},
+        {"exp": int(time.time()) - 31},
+        {"nbf": int(time.time()) + 90},
+        {"iat": int(time.time()) + 90},
+        {"exp": int(time.time()) + 3600},
+        {"iat": int(time.time()) - 3600},
+        {"exp": 10**30},
+        {"exp": -1},
+    ],
+    ids=str,
+)
+def test_a_token_with_a_wrong_claim_is_refused(tokens: AccessTokens, keys: SigningKeys, changes: Any) -> None:
+    assert refused(tokens, signed(keys, claims(**changes)))
+
+
+def test_a_payload_that_is_no_object_is_refused(tokens: AccessTokens, keys: SigningKeys) -> None:
+    for body in ([], "text", 7, [claims()]):
+        assert refused(tokens, signed(keys, body))
+
+
+def test_a_token_expires(keys: SigningKeys) -> None:
+    now = time.time()
+    token = AccessTokens(keys, clock=lambda: now).issue("ana", ["reader"], lifetime_s=60)
+    assert AccessTokens(keys, clock=lambda: now + 89).verify(token).subject == "ana"
+    assert refused(AccessTokens(keys, clock=lambda: now + 91), token) == "expired, or not valid yet"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"typ": "JWT"},
+        {"typ": "AT+JWT"},
+        {"kid": "another"},
+        {"kid": "../../etc/passwd"},
+        {"crit": ["exp"]},
+        {"jku": "https://evil.example/jwks.json"},
+        {"jwk": {"kty": "EC"}},
+        {"x5u": "https://evil.example"},
+        {"b64": False},
+    ],
+    ids=str,
+)
+def test_a_header_with_anything_else_is_refused(tokens: AccessTokens, keys: SigningKeys, header: Any) -> None:
+    assert refused(tokens, signed(keys, header=header))
+
+
+def test_a_token_signed_by_an_unknown_key_is_refused(tokens: AccessTokens, keys: SigningKeys, tmp_path: Path) -> None:
+    other = SigningKeys.open(tmp_path)
+    assert refused(tokens, AccessTokens(other).issue("ana", ["reader"])) == "unknown kid"
+    head = {"kid": keys.active.kid, "typ": "at+jwt"}
+    posing = jwt.encode(claims(), other.active.private_pem, "ES256", headers=head)
+    assert "Signature" in refused(tokens, posing)
+
+
+def test_one_changed_character_is_refused(tokens: AccessTokens) -> None:
+    head, body, signature = tokens.issue("ana", ["reader"]).split(".")
+    flipped = ("A" if body[10] != "A" else "B").join([body[:10], body[11:]])
+    assert refused(tokens, f"{head}.{flipped}.{signature}")
+    assert refused(tokens, f"{head}.{body}.{signature[:-6]}AAAAAA")
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "ä.ö.ü", "a b.c.d", "\0.\0.\0", "x" * 5000, f"{'x' * 5000}.a.a"],
+    ids=lambda token: token[:8],
+)
+def test_what_is_no_token_is_refused(tokens: AccessTokens, token: str) -> None:
+    assert refused(tokens, token)
+
+
+def test_a_token_of_five_kilobytes_is_refused_unread(tokens: AccessTokens, keys: SigningKeys) -> None:
+    assert "too long" in refused(tokens, signed(keys, claims(padding="x" * 5000)))
+
+
+@pytest.mark.parametrize("head", [b"[" * 300, b'{"a":' * 60, b"[" * 90_000, b'{"alg":{"alg":"ES256"}}', b"\xff", b"7"])
+def test_a_nested_or_broken_header_is_refused(tokens: AccessTokens, head: bytes) -> None:
+    assert refused(tokens, f"{segment(head)}.e30.AA")
+
+
+def test_a_header_member_given_twice_is_refused(tokens: AccessTokens, keys: SigningKeys) -> None:
+    head = f'{{"alg":"none","alg":"ES256","typ":"at+jwt","kid":"{keys.active.kid}"}}'.encode()
+    assert refused(tokens, f"{segment(head)}.{segment(claims())}.AA") == "a header member twice"
+
+
+def test_tokens_of_a_published_key_pass_and_of_a_retired_key_do_not(tmp_path: Path) -> None:
+    first = SigningKeys.open(tmp_path)
+    old = AccessTokens(first).issue("ana", ["reader"])
+    both = first.publish()
+    (new_kid,) = set(both.kids) - set(first.kids)
+    assert both.active.kid == first.active.kid
+    rotated = both.activate(new_kid)
+    assert AccessTokens(rotated).verify(old).subject == "ana"
+    new = AccessTokens(rotated).issue("ana", ["reader"])
+    last = AccessTokens(rotated.retire(first.active.kid))
+    assert last.verify(new).subject == "ana"
+    assert refused(last, old) == "unknown kid"
+
+
+@pytest.mark.parametrize(
+    ("subject", "roles", "lifetime_s"),
+    [("", ["reader"], 60), ("a" * 129, ["reader"], 60), ("ana", ["owner"], 60), ("ana", [], 0), ("ana", [], 901)],
+)
+def test_a_token_that_may_not_exist_is_not_issued(
+    tokens: AccessTokens, subject: str, roles: list[str], lifetime_s: int
+) -> None:
+    with pytest.raises(TokenRequestInvalid) as caught:
+        tokens.issue(subject, roles, lifetime_s=lifetime_s)
+    assert caught.value.hint
