@@ -1,0 +1,62 @@
+"""From a picture's bytes to the tower's input: pad to a square on white, then resize."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from federation.errors import ImageError
+from federation.presets import Preset
+
+MAX_PIXELS = 25_000_000
+WHITE = (255, 255, 255)
+
+
+def square(image: Image.Image, size: int) -> Image.Image:
+    """Fit ``image`` into a white ``size`` × ``size`` square, aspect kept, nothing cropped.
+
+    Product photos stand upright on white: a centre crop would cut the soles off shoes.
+    """
+    scale = size / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    canvas = Image.new("RGB", (size, size), WHITE)
+    canvas.paste(image.resize((width, height), Image.Resampling.BICUBIC), ((size - width) // 2, (size - height) // 2))
+    return canvas
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode picture bytes to RGB; transparency becomes white.
+
+    Raises:
+        ImageError: unreadable, truncated, or more than 25 megapixels.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as image:
+            # Check before load(): a small file can unfold into gigabytes.
+            if image.width * image.height > MAX_PIXELS:
+                raise ImageError(f"The picture has {image.width}×{image.height} px.", hint="At most 25 megapixels.")
+            if image.mode in ("RGBA", "LA", "P"):
+                rgba = image.convert("RGBA")
+                return Image.alpha_composite(Image.new("RGBA", rgba.size, (*WHITE, 255)), rgba).convert("RGB")
+            return image.convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"The picture cannot be read: {error}.", hint="Send a JPEG, PNG or WebP file.") from None
+
+
+def pixels(images: list[bytes], preset: Preset) -> torch.Tensor:
+    """Decode and normalise a batch.
+
+    Returns:
+        (B, 3, S, S) float32.
+    """
+    mean = np.asarray(preset.mean, dtype=np.float32)
+    std = np.asarray(preset.std, dtype=np.float32)
+    batch: npt.NDArray[np.float32] = np.stack(
+        [np.asarray(square(decode(data), preset.image_size), dtype=np.float32) for data in images]
+    )
+    batch = (batch / np.float32(255) - mean) / std
+    return torch.from_numpy(batch).permute(0, 3, 1, 2)
