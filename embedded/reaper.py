@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from embedded.process import SERVICE
 from embedded.sweep import MARK, sweep
 
 CLEAN = b"clean"
@@ -27,7 +28,7 @@ class Reaper:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             cwd=Path(__file__).parents[1],
-            env={**os.environ, MARK: stack_id},
+            env={**os.environ, MARK: stack_id, SERVICE: "reaper"},
         )
 
     @property

@@ -105,15 +105,16 @@ class Steps:
             raise PreparationFailed(what, how=how, log=self.log, lines=last_lines(self.log))
 
 
-def answers(url: str, *, authority: Path | None = None) -> bool:
+def answers(url: str, *, authority: Path | None = None, within_s: float = PROBE_S) -> bool:
     """Whether an HTTP server answers at ``url`` with anything but a fault of its own.
 
     Args:
         url: of the loopback interface.
         authority: PEM file of the certificate authority to trust, for https.
+        within_s: how long to wait for the answer.
     """
     try:
-        with _opener(authority).open(url, timeout=PROBE_S):
+        with _opener(authority).open(url, timeout=within_s):
             return True
     except urllib.error.HTTPError as error:
         with error:

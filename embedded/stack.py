@@ -43,7 +43,7 @@ class Stack:
         state_dir: made if need be; one stack at a time may use it.
         clients: names of the clients, each of which gets a bucket, an S3 server and a SuperNode of its own.
         parts: which parts to start besides the stores and MLflow.
-        tell: called with each event, from several threads.
+        tell: called with each event, from several threads but one at a time.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Stack:
         self._ports = Ports(self.state.run / "ports.json")
         self._running = Running(self.state, self._note)
         self._cancel = threading.Event()
+        self._telling = threading.Lock()
         self._reaper: Reaper | None = None
         self._layout: Layout | None = None
         self._handlers: dict[signal.Signals, object] = {}
@@ -177,9 +178,11 @@ class Stack:
         return next(service for service in services if service.slug == step.slug)
 
     def _note(self, event: Event) -> None:
-        if event.kind == "ready":
-            self.seconds[event.service] = event.seconds
-        self._tell(event)
+        # Services start at the same time; a listener hears of one thing at a time.
+        with self._telling:
+            if event.kind == "ready":
+                self.seconds[event.service] = event.seconds
+            self._tell(event)
 
     def _announce_ports(self, layout: Layout) -> None:
         self._ports.save()
