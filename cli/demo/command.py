@@ -28,7 +28,7 @@ from core.errors import TejidoError
 from core.files import write_atomically
 from core.names import client_names
 from core.settings import Settings
-from embedded.memory import PeakMemory
+from embedded.memory import MemoryWatch
 from embedded.stack import Stack
 from federation.model import load_preset
 
@@ -101,7 +101,7 @@ def _naming_the_crash(stack: Stack) -> Iterator[None]:
         raise
 
 
-def _run(stack: Stack, memory: PeakMemory, conf: dict[str, Any], seconds: dict[str, float], began: float) -> Outcome:
+def _run(stack: Stack, memory: MemoryWatch, conf: dict[str, Any], seconds: dict[str, float], began: float) -> Outcome:
     settings = stack.settings()
     airflow = Airflow(
         settings.required("airflow_url"),
@@ -116,7 +116,7 @@ def _run(stack: Stack, memory: PeakMemory, conf: dict[str, Any], seconds: dict[s
     searching = time.monotonic()
     searches = _search(settings)
     seconds |= {"searches": time.monotonic() - searching, "total": time.monotonic() - began}
-    return _outcome(airflow, runs, searches, seconds, memory.peak_mb)
+    return _outcome(airflow, runs, searches, seconds, memory.peak.rss_mb)
 
 
 def _new_run_id() -> str:
