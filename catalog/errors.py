@@ -35,6 +35,12 @@ class SourceMissing(CatalogError):
     code = "catalog.source_missing"
 
 
+class SourceUnreadable(CatalogError):
+    """The source's table is there but is no table."""
+
+    code = "catalog.source_unreadable"
+
+
 class ColumnsMissing(CatalogError):
     """The table lacks columns that a product needs."""
 
