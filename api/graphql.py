@@ -14,6 +14,8 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from starlette.datastructures import FormData, UploadFile
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from api.auth import bearer, identity_of
@@ -57,13 +59,16 @@ async def graphql(request: Request) -> JSONResponse:
     asked = await _read(request)
     check_document(asked.query)
     schema: strawberry.Schema = request.app.state.schema
-    result = await schema.execute(
-        asked.query,
-        variable_values=asked.variables,
-        context_value=QueryContext(identity, services_of(request)),
-        operation_name=asked.operation_name,
-        allowed_operation_types={OperationType.QUERY},
-    )
+    try:
+        result = await schema.execute(
+            asked.query,
+            variable_values=asked.variables,
+            context_value=QueryContext(identity, services_of(request)),
+            operation_name=asked.operation_name,
+            allowed_operation_types={OperationType.QUERY},
+        )
+    except (InvalidOperationTypeError, CannotGetOperationTypeError, MissingQueryError):
+        _refuse("The body names no query to answer.")
     answer: dict[str, Any] = {"data": result.data}
     if result.errors:
         answer["errors"] = [error.formatted for error in result.errors]

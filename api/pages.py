@@ -31,7 +31,7 @@ def _serve(path: str, file: Path) -> None:
 
 _serve("/", WEB / "index.html")
 _serve("/docs", WEB / "docs.html")
-for _name in ("app.js", "app.css", "words.js", "docs.js", "docs.css", "icon.svg"):
+for _name in ("app.js", "client.js", "app.css", "words.js", "docs.js", "docs.css", "icon.svg"):
     _serve(f"/web/{_name}", WEB / _name)
 for _name in SWAGGER_FILES:
     _serve(f"/web/{_name}", _swagger() / _name)

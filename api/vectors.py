@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import structlog
-from valkey import Valkey
 from valkey.exceptions import ValkeyError
 
-from api.errors import Unavailable
+from api.errors import ImageInvalid, Unavailable
 from api.live_model import LoadedModel
 from api.ports import Vectors
+from catalog.images import FORMATS, MAX_PIXELS, ImageUnusable, check_image
 
 EXPIRES_S = 24 * 3600
 MAX_WAIT_S = 10.0
@@ -23,11 +24,21 @@ log = structlog.get_logger()
 _encoding = threading.Semaphore(1)
 
 
+class Cache(Protocol):
+    """Bytes that may be forgotten; Valkey in production."""
+
+    def get(self, key: str, /) -> object:
+        """What was set, or None."""
+
+    def set(self, key: str, value: bytes, /, *, ex: int) -> object:
+        """Remember for ``ex`` seconds."""
+
+
 class QueryVectors:
     """Encodes queries, and remembers what it encoded."""
 
-    def __init__(self, valkey: Valkey) -> None:
-        self._valkey = valkey
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
 
     def of_text(self, model: LoadedModel, words: str) -> Vectors:
         """(D,) unit vector of a text."""
@@ -35,9 +46,14 @@ class QueryVectors:
         return self._remembered(key, model.encoder.dimension, lambda: model.encoder.encode_texts([words])[0])
 
     def of_image(self, model: LoadedModel, picture: bytes) -> Vectors:
-        """(D,) unit vector of an encoded picture."""
-        key = _key(model, b"image", picture)
-        return self._remembered(key, model.encoder.dimension, lambda: model.encoder.encode_images([picture])[0])
+        """(D,) unit vector of an encoded picture; ImageInvalid when it cannot be used."""
+
+        def encode() -> Vectors:
+            # Checked while only one query is encoded: decoding 25 megapixels takes 75 MB.
+            _check(picture)
+            return np.asarray(model.encoder.encode_images([picture])[0])
+
+        return self._remembered(_key(model, b"image", picture), model.encoder.dimension, encode)
 
     def _remembered(self, key: str, dimension: int, encode: Callable[[], Vectors]) -> Vectors:
         known = self._read(key, dimension)
@@ -54,7 +70,7 @@ class QueryVectors:
 
     def _read(self, key: str, dimension: int) -> Vectors | None:
         try:
-            data = self._valkey.get(key)
+            data = self._cache.get(key)
         except ValkeyError as error:
             log.warning("query cache cannot be read", error=str(error))
             return None
@@ -66,9 +82,19 @@ class QueryVectors:
 
     def _write(self, key: str, vector: Vectors) -> None:
         try:
-            self._valkey.set(key, vector.tobytes(), ex=EXPIRES_S)
+            self._cache.set(key, vector.tobytes(), ex=EXPIRES_S)
         except ValkeyError as error:
             log.warning("query cache cannot be written", error=str(error))
+
+
+def _check(picture: bytes) -> None:
+    try:
+        check_image(picture)
+    except ImageUnusable as error:
+        raise ImageInvalid(
+            f"The picture cannot be used: {error.detail}.",
+            hint=f"Send a whole {', '.join(FORMATS)} file of at most {MAX_PIXELS // 10**6} megapixels.",
+        ) from None
 
 
 def _key(model: LoadedModel, kind: bytes, query: bytes) -> str:

@@ -1,0 +1,117 @@
+"""The model follows the live index, and says what it waits for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from api.errors import SearchNotReady
+from api.live_model import LiveModel
+from api.ports import Encoder
+from catalog.errors import DatabaseUnreachable
+from catalog.index import IndexVersion
+from tests.unit.api.fakes import FakeEncoder, FakeIndex, FakeRows
+
+
+@dataclass
+class Loader:
+    """Loads an encoder for an index, or fails as told; remembers for which indexes it did."""
+
+    loaded: list[int] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+
+    def __call__(self, version: IndexVersion) -> Encoder:
+        if self.failures:
+            raise self.failures.pop()
+        self.loaded.append(version.id)
+        return FakeEncoder(space=version.id)
+
+
+def until(is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 5
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_without_a_live_index_there_is_nothing_to_search_with() -> None:
+    model = LiveModel(lambda: None, Loader())
+    model.refresh()
+    assert model.missing() == "no index is live"
+    with pytest.raises(SearchNotReady, match="no index is live") as caught:
+        model.current()
+    assert caught.value.hint
+
+
+def test_the_model_is_loaded_for_the_live_index_and_kept_while_it_lives() -> None:
+    index, loader = FakeIndex(FakeRows()), Loader()
+    index.swap(1, "1")
+    model = LiveModel(index.live, loader)
+    assert model.missing() == "the model of index 1 is loading"
+    for _ in range(3):
+        model.refresh()
+    assert loader.loaded == [1]
+    assert model.missing() is None
+    assert model.current().index.id == 1
+
+
+def test_an_index_of_the_same_model_reuses_the_loaded_encoder() -> None:
+    index, loader = FakeIndex(FakeRows()), Loader()
+    index.swap(1, "4")
+    model = LiveModel(index.live, loader)
+    model.refresh()
+    encoder = model.current().encoder
+    index.swap(2, "4")
+    assert model.missing() == "the model of index 2 is loading"
+    model.refresh()
+    assert model.current().encoder is encoder
+    assert model.current().index.id == 2
+    index.swap(3, "5")
+    model.refresh()
+    assert loader.loaded == [1, 3]
+
+
+def test_while_the_next_model_loads_the_last_one_answers() -> None:
+    index = FakeIndex(FakeRows())
+    index.swap(1, "1")
+    seen: list[int] = []
+
+    def load(version: IndexVersion) -> Encoder:
+        if version.id == 2:
+            seen.append(model.current().index.id)
+        return FakeEncoder(space=version.id)
+
+    model = LiveModel(index.live, load)
+    model.refresh()
+    index.swap(2, "2")
+    model.refresh()
+    assert seen == [1]
+    assert model.current().index.id == 2
+
+
+def test_the_follower_survives_failures_and_tells_of_them() -> None:
+    index = FakeIndex(FakeRows())
+    index.swap(1, "1")
+    loader = Loader(failures=[RuntimeError("secret path"), DatabaseUnreachable("secret host")])
+    model = LiveModel(index.live, loader, poll_s=0.05)
+    model.start()
+    try:
+        until(lambda: len(loader.failures) == 1)
+        with pytest.raises(SearchNotReady) as caught:
+            model.current()
+        assert "secret" not in str(caught.value)
+        until(lambda: loader.loaded == [1])
+        until(lambda: model.missing() is None)
+    finally:
+        model.stop()
+
+
+def test_stopping_is_quick() -> None:
+    model = LiveModel(lambda: None, Loader(), poll_s=30)
+    model.start()
+    begun = time.monotonic()
+    model.stop()
+    assert time.monotonic() - begun < 1
