@@ -18,7 +18,16 @@ from core.settings import settings
 
 DESCRIPTION = """
 Search fashion products by words or by picture. Get a token from `/auth/token` (the *Authorize* button), then ask
-`POST /graphql`. Queries: `allFiles`, `filesByFilters`, `file`, `searchByText`, `searchByImage`.
+`POST /graphql`, which answers one query at a time:
+
+- `allFiles(limit = 50, offset = 0)` and `file(id)`
+- `filesByFilters(masterCategory, subCategory, articleType, gender, baseColour, season, year, usage, limit, offset)`
+- `searchByText(text, limit = 20, after, filter)` and `searchByImage(image or upload, limit = 20, after, filter)`,
+  with `{ indexVersion modelVersion exact truncated nextCursor hits { score product { … } } }`; `image` is base64,
+  `upload` a file of a `multipart/form-data` request (GraphQL multipart request specification)
+
+A product has `id filename s3Path masterCategory subCategory articleType baseColour season year usage gender
+productDisplayName dataset owner split createdAt created_at`. At most 100 at a time.
 """
 
 

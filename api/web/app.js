@@ -13,6 +13,7 @@ const dialog = $("sign-in");
 let query = null; // what is shown: {text} or {picture}, and its filter
 let page = null; // the last answer: its cursor, its index
 let shown = 0;
+let tookMs = 0;
 let run = 0; // a newer search makes an older one's answer void
 
 // --- searching -------------------------------------------------------------------------------------------------
@@ -36,21 +37,28 @@ async function fetchPage() {
   const begun = performance.now();
   try {
     const answer = await search({ ...query, after: page?.nextCursor ?? null });
-    if (mine === run) show(answer, performance.now() - begun);
+    if (mine !== run) return;
+    tookMs = Math.round(performance.now() - begun);
+    show(answer);
   } catch (error) {
     if (mine === run) complain(error);
   }
 }
 
-function show(answer, tookMs) {
+function show(answer) {
   page = answer;
   shown += answer.hits.length;
-  const about = [word("found", shown), word("facts", answer.modelVersion, answer.indexVersion, answer.exact)];
-  $("facts").textContent = shown ? [...about, `${Math.round(tookMs)} ms`].join(" · ") : word("nothing");
+  drawFacts();
   $("more").hidden = !answer.nextCursor;
   const cards = answer.hits.map(card);
   $("results").append(...cards.map(({ element }) => element));
   fillPictures(cards, run);
+}
+
+function drawFacts() {
+  if (!page) return;
+  const about = [word("found", shown), word("facts", page.modelVersion, page.indexVersion, page.exact)];
+  $("facts").textContent = shown ? [...about, `${tookMs} ms`].join(" · ") : word("nothing");
 }
 
 function complain(error) {
@@ -87,6 +95,7 @@ function card({ score, product }) {
   const tags = [articleType, baseColour, gender, season, year, usage].filter((value) => value && value !== "NA");
   element.querySelector(".tags").append(...tags.map((value) => {
     const tag = document.createElement("span");
+    tag.dataset.value = value;
     tag.textContent = valueName(value);
     return tag;
   }));
@@ -192,7 +201,7 @@ async function submitCredentials(event) {
 function toggleSession() {
   if (!isSignedIn()) return openSignIn();
   signOut();
-  query = null;
+  query = page = null;
   run += 1;
   clearPictures();
   $("results").replaceChildren();
@@ -227,6 +236,8 @@ async function waitUntilReady() {
 function drawWords() {
   translate(document);
   $("language").textContent = word("other");
+  drawFacts();
+  for (const tag of document.querySelectorAll("[data-value]")) tag.textContent = valueName(tag.dataset.value);
   for (const [id, values] of Object.entries(FILTERS)) {
     const chosen = $(id).value;
     const options = [["", `${word(id)}: ${word("any")}`], ...values.map((value) => [value, valueName(value)])];
