@@ -35,6 +35,7 @@ CLIENT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?")
 class Parts:
     """What to start besides the stores, which everything needs."""
 
+    mlflow: bool = True
     airflow: bool = True
     federation: bool = True
     api: bool = True
@@ -103,14 +104,9 @@ def lay_out(state: StateFolder, clients: Sequence[str], parts: Parts, ports: Por
         for i, name in enumerate(names)
     ]
     services: list[Service] = [postgres, Valkey(state=state, port=port("Valkey", 16379)), *stores]
-    services.append(
-        Mlflow(
-            state=state,
-            port=port("MLflow", 5001),
-            database=postgres.dsn("mlflow_db", driver="psycopg"),
-            artifacts=stores[0].bucket("mlflow"),
-        )
-    )
+    if parts.mlflow:
+        database, artifacts = postgres.dsn("mlflow_db", driver="psycopg"), stores[0].bucket("mlflow")
+        services.append(Mlflow(state=state, port=port("MLflow", 5001), database=database, artifacts=artifacts))
     steps: list[CatalogueStores | AirflowDatabase] = [_catalogue(postgres, stores)]
     if parts.airflow:
         home = AirflowHome(
@@ -162,12 +158,13 @@ def _platform_values(state: StateFolder, by_slug: dict[str, Service]) -> dict[st
         "s3_access_key": store.access_key,
         "s3_secret_key": store.secret_key,
         "clients_file": state.run / "clients.json",
-        "mlflow_uri": by_slug["mlflow"].url,
         "superlink_connection": CONNECTION,
         "signing_key_dir": state.folder("secrets", "signing"),
     }
     for service in by_slug.values():
         match service:
+            case Mlflow():
+                values["mlflow_uri"] = service.url
             case AirflowProcess():
                 values |= {"airflow_url": service.url, "airflow_password_file": service.home.password_file}
             case SuperLink():

@@ -158,6 +158,11 @@ class Stack:
         """Where each service answers, by its name, without secrets."""
         return {service.name: service.url for service in (self._layout.services if self._layout else ())}
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The main process of each service, by slug."""
+        return self._running.pids()
+
     def log(self, slug: str) -> Path:
         """The log of one service."""
         return self.state.logs / f"{slug}.log"
