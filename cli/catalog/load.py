@@ -13,10 +13,10 @@ from cli.catalog.options import (
     data_store,
     summary_table,
 )
+from cli.catalog.tracking import log_catalogue
 from cli.output import Format, FormatOption, emit
 from cli.progress import command_progress
 from cli.session import DEFAULT_STATE, StateOption, platform_settings
-from server.tracking import log_catalogue
 
 
 def load(
@@ -40,5 +40,5 @@ def load(
             seed=seed,
             progress=progress,
         )
-    log_catalogue(settings, result)
+    result["mlflow_run_id"] = log_catalogue(settings, result)
     emit(result, how, summary_table)

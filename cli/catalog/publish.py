@@ -5,10 +5,10 @@ from __future__ import annotations
 from catalog import etl
 from catalog.store import CatalogueStore
 from cli.catalog.options import RunOption, data_store, summary_table, version_of
+from cli.catalog.tracking import log_catalogue
 from cli.output import Format, FormatOption, emit
 from cli.progress import command_progress
 from cli.session import DEFAULT_STATE, StateOption, platform_settings
-from server.tracking import log_catalogue
 
 
 def publish(run: RunOption, state: StateOption = DEFAULT_STATE, how: FormatOption = Format.TEXT) -> None:
@@ -16,5 +16,5 @@ def publish(run: RunOption, state: StateOption = DEFAULT_STATE, how: FormatOptio
     settings = platform_settings(state)
     with command_progress(settings) as progress, CatalogueStore(settings.required("postgres_dsn")) as catalogue:
         result = etl.publish(version_of(run), store=data_store(settings), catalogue=catalogue, progress=progress)
-    log_catalogue(settings, result)
+    result["mlflow_run_id"] = log_catalogue(settings, result)
     emit(result, how, summary_table)

@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.console import Group
 from rich.panel import Panel
-from rich.table import Table
 
 from cli.airflow import DagRun
+from cli.federation.options import rounds_table
 from cli.search import hits_table
 
 
@@ -57,7 +57,11 @@ def make_report(source: str, outcome: Outcome) -> dict[str, Any]:
 
 def summary(report: Mapping[str, Any]) -> Group:
     """The report as a person would want to read it."""
-    return Group(_figures(report), _rounds(report), *[hits_table(search) for search in report["searches"]])
+    return Group(
+        _figures(report),
+        rounds_table(report["federation"]["rounds"]),
+        *[hits_table(search) for search in report["searches"]],
+    )
 
 
 def _figures(report: Mapping[str, Any]) -> Panel:
@@ -79,18 +83,3 @@ def _figures(report: Mapping[str, Any]) -> Panel:
 def _reasons(reasons: Mapping[str, int]) -> str:
     listed = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()) if count)
     return f" ({listed})" if listed else ""
-
-
-def _rounds(report: Mapping[str, Any]) -> Table:
-    table = Table("round", "recall@10 (val)", "replies", "rejected", "MB up", "MB down", "seconds", title="Rounds")
-    for entry in report["federation"]["rounds"]:
-        table.add_row(
-            str(entry["round"]),
-            f"{entry['recall_at_10']:.3f}",
-            str(entry["replies"]),
-            str(entry["rejected"]),
-            f"{entry['bytes_up'] / 1e6:.1f}",
-            f"{entry['bytes_down'] / 1e6:.1f}",
-            f"{entry['seconds']:.1f}",
-        )
-    return table

@@ -1,0 +1,23 @@
+"""Logs a catalogue that became live as a run of the experiment ``catalog-etl``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from core.settings import Settings
+from server.tracking import Tracker
+
+
+def log_catalogue(settings: Settings, summary: dict[str, Any]) -> str:
+    """Log parameters, counts and the summary itself; returns MLflow's run id."""
+    counts = {f"products_{key}": float(summary[key]) for key in ("read", "kept", "rejected")}
+    splits = {f"split_{name}": float(products) for name, products in summary["split"].items()}
+    rejects = {f"rejected_{reason}": float(count) for reason, count in summary["reject_reasons"].items()}
+    clients = {f"client_{client['name']}": float(client["products"]) for client in summary["clients"]}
+    return Tracker(settings.required("mlflow_uri")).log_etl(
+        summary["version"],
+        params={key: summary[key] for key in ("version", "source", "dataset", "seed", "partition")},
+        metrics={**counts, **splits, **rejects, **clients},
+        summary=json.dumps(summary, indent=2, ensure_ascii=False),
+    )

@@ -1,0 +1,29 @@
+"""`tejido federation preflight`: whether a run could succeed now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from catalog.manifest import client_manifest
+from cli.catalog.options import client_stores
+from cli.output import Format, FormatOption, emit
+from cli.session import DEFAULT_STATE, StateOption, platform_settings
+from server.runs import preflight as check
+
+
+def preflight(state: StateOption = DEFAULT_STATE, how: FormatOption = Format.TEXT) -> None:
+    """Check that the catalogue is live, MLflow answers, clients are online and their buckets can be read."""
+    settings = platform_settings(state)
+    found = check(settings)
+    stored = {name: client_manifest(store).products for name, store in client_stores(settings).items()}
+    clients = [{**client, "stored": stored.get(client["name"], 0)} for client in found["clients"]]
+    emit({**found, "clients": clients}, how, _table)
+
+
+def _table(result: dict[str, Any]) -> Table:
+    table = Table("client", "status", "products", "in its bucket", title=f"Catalogue {result['catalogue_version']}")
+    for client in result["clients"]:
+        table.add_row(client["name"], client["status"], f"{client['products']:,}", f"{client['stored']:,}")
+    return table
