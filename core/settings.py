@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     """Set in a client's process only: whose partition it is."""
     client_bucket: str | None = None
     """Set in a client's process only: the bucket of that partition."""
+    simulation_dir: Path | None = None
+    """Set in simulated processes only: folder with data/, checkpoints/ and one client-<name>/ each, in place of S3."""
     clients_file: Path | None = None
     """JSON list of client buckets (0600), for the operator's ETL only."""
     mlflow_uri: str | None = None

@@ -26,13 +26,13 @@ class FederationConfig:
     strategy: str = "fedavg"
     """How deltas are combined."""
     rounds: int = 3
-    local_epochs: int = 40
+    local_epochs: int = 30
     """Passes over a client's products in each round."""
     batch_size: int = 128
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """Of AdamW, on the client."""
     weight_decay: float = 0.1
-    dropout: float = 0.5
+    dropout: float = 0.6
     """Share of each frozen feature that is hidden while training: heads overfit small catalogues otherwise."""
     seed: int = 0
     """Of the first heads, the batches and the dropout."""

@@ -89,7 +89,7 @@ def initial_tensors(preset: Preset, *, seed: int) -> Tensors:
 
 def to_safetensors(tensors: Tensors) -> bytes:
     """Serialise; safetensors holds data only, never code."""
-    return save({name: np.ascontiguousarray(array) for name, array in tensors.items()})
+    return save({name: np.asarray(array, order="C") for name, array in tensors.items()})
 
 
 def from_safetensors(source: bytes | Path) -> Tensors:

@@ -78,8 +78,8 @@ def _quieten_transformers() -> None:
     """No progress bar and no report for two unused tensors in every client's log."""
     from transformers.utils import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _fill(model: Any, preset: Preset) -> None:
@@ -106,10 +106,12 @@ def _fill_at_random(model: nn.Module, seed: int) -> None:
     generator = np.random.default_rng(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if parameter.ndim >= 2:
+            if parameter.ndim >= 2 or "embedding" in name:
                 bound = EMBEDDING_BOUND if "embedding" in name else (3 / parameter.shape[-1]) ** 0.5
                 draws = generator.random(tuple(parameter.shape)) * 2 - 1
                 parameter.copy_(torch.from_numpy((draws * bound).astype(np.float32)))
+            elif name.endswith("bias"):
+                parameter.zero_()
 
 
 def _drop_projections(model: Any) -> None:

@@ -17,7 +17,7 @@ HEADER_BYTES = 1024
 
 def to_record(tensors: Tensors) -> ArrayRecord:
     """Pack for a message."""
-    return ArrayRecord({name: Array(np.ascontiguousarray(array)) for name, array in tensors.items()})
+    return ArrayRecord({name: Array(np.asarray(array, order="C")) for name, array in tensors.items()})
 
 
 def from_record(record: ArrayRecord, *, like: Tensors) -> Tensors:

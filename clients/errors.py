@@ -1,0 +1,35 @@
+"""What can go wrong at a client.
+
+ClientError
+├── ClientMisconfigured   the process does not know whose partition it serves
+├── PartitionStale        the bucket holds another catalogue version than the run is about
+└── BaseMismatch          the coordinator trains another base than this client has
+"""
+
+from __future__ import annotations
+
+from core.errors import TejidoError
+
+
+class ClientError(TejidoError):
+    """Root of everything that clients/ raises on purpose."""
+
+    code = "clients.error"
+
+
+class ClientMisconfigured(ClientError):
+    """The process does not know whose partition it serves, or where that is."""
+
+    code = "clients.misconfigured"
+
+
+class PartitionStale(ClientError):
+    """The client's bucket holds another catalogue version than the one that the run is about."""
+
+    code = "clients.partition_stale"
+
+
+class BaseMismatch(ClientError):
+    """The coordinator asks for another base model than the client has; features would not fit."""
+
+    code = "clients.base_mismatch"

@@ -1,0 +1,63 @@
+"""What can go wrong at the coordinator.
+
+ServerError
+├── ClientsMissing        too few clients online, or too few fit to take part
+├── QuorumMissed          too few valid updates in a round
+├── RunFailed             the federated run ended without a result; carries the first error and the log's tail
+├── SuperLinkUnreachable  Flower's SuperLink, or its command line, did not answer
+├── TrackingUnreachable   MLflow did not answer or refused
+├── ModelMissing          no such model version or alias
+└── ModelDamaged          a stored model is not what its hashes say
+"""
+
+from __future__ import annotations
+
+from core.errors import TejidoError
+
+
+class ServerError(TejidoError):
+    """Root of everything that server/ raises on purpose."""
+
+    code = "server.error"
+
+
+class ClientsMissing(ServerError):
+    """Too few clients are online, or too few of them are fit to take part."""
+
+    code = "server.clients_missing"
+
+
+class QuorumMissed(ServerError):
+    """Too few valid updates came back in a round before its deadline."""
+
+    code = "server.quorum_missed"
+
+
+class RunFailed(ServerError):
+    """The federated run ended without a result."""
+
+    code = "server.run_failed"
+
+
+class SuperLinkUnreachable(ServerError):
+    """Flower's SuperLink did not answer."""
+
+    code = "server.superlink_unreachable"
+
+
+class TrackingUnreachable(ServerError):
+    """The MLflow server did not answer, or refused."""
+
+    code = "server.tracking_unreachable"
+
+
+class ModelMissing(ServerError):
+    """There is no such model version or alias."""
+
+    code = "server.model_missing"
+
+
+class ModelDamaged(ServerError):
+    """A stored model's files are not what its hashes say; it is never loaded."""
+
+    code = "server.model_damaged"

@@ -1,0 +1,83 @@
+"""What a model version consists of on disk: data only, each file under its hash. No pickle, no code.
+
+heads.safetensors   the trained tensors
+preset.json         which towers, by SHA-256, and how pictures are treated
+hashes.json         SHA-256 of both, the base's hash, and one over all: the content hash
+model-card.md       for people
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from federation.encoder import Encoder
+from federation.heads import Tensors, from_safetensors, to_safetensors
+from federation.presets import Preset, load_preset, parse_preset
+from server.errors import ModelDamaged
+
+HEADS, PRESET, HASHES, CARD = "heads.safetensors", "preset.json", "hashes.json", "model-card.md"
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model version that was read back and checked."""
+
+    preset: Preset
+    heads: Tensors
+    content_hash: str
+
+    def encoder(self) -> Encoder:
+        """Its encoder; the towers load at the first use."""
+        return Encoder.load(self.preset, to_safetensors(self.heads))
+
+
+def write_model(folder: Path, preset: Preset, heads: Tensors, *, card: str) -> str:
+    """Write the files of a model version into ``folder``; returns the content hash."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / HEADS).write_bytes(to_safetensors(heads))
+    (folder / PRESET).write_text(preset.source)
+    (folder / CARD).write_text(card)
+    hashes = {name: _sha256(folder / name) for name in (HEADS, PRESET)} | {"base": preset.base_hash}
+    content_hash = _content_hash(hashes)
+    (folder / HASHES).write_text(json.dumps(hashes | {"content": content_hash}, indent=1))
+    return content_hash
+
+
+def read_model(folder: Path, *, content_hash: str) -> StoredModel:
+    """Read a model version back, once every file is what the registry's content hash says.
+
+    Raises:
+        ModelDamaged: a file is missing, or was changed.
+        HeadsError: the heads do not fit the preset.
+        WeightsError: this installation's preset of that name has another base.
+    """
+    try:
+        found = {name: _sha256(folder / name) for name in (HEADS, PRESET)}
+        preset = parse_preset((folder / PRESET).read_text())
+    except FileNotFoundError as error:
+        raise ModelDamaged(f"The model lacks {Path(str(error.filename)).name}.", hint="Train a new one.") from None
+    hashes = found | {"base": preset.base_hash}
+    if _content_hash(hashes) != content_hash:
+        raise ModelDamaged(
+            f"The model's files hash to {_content_hash(hashes)[:12]}…, the registry says {content_hash[:12]}….",
+            hint="Someone changed the stored files: train a new version or roll back.",
+        )
+    # The towers' files come from this installation, never from paths that a stored model names.
+    installed = load_preset(preset.name)
+    if installed.base_hash != preset.base_hash:
+        raise ModelDamaged(
+            f"The model's base is {preset.base_hash[:12]}…, {preset.name} is {installed.base_hash[:12]}… here.",
+            hint="Train a new version with the installed preset.",
+        )
+    return StoredModel(installed, from_safetensors(folder / HEADS), content_hash)
+
+
+def _content_hash(hashes: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,148 @@
+"""Start a federated run on the SuperLink, follow it to its result, and never wait for ever."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog.manifest import live_manifest
+from core.progress import Progress
+from core.settings import Settings
+from federation.config import FederationConfig
+from server.checkpoints import RunFolder
+from server.errors import ClientsMissing, RunFailed, ServerError, SuperLinkUnreachable
+from server.flower import FINISHED, Flower
+from server.stores import open_stores
+from server.tracking import Tracker
+
+FederationResult = dict[str, Any]
+WATCH_S = 1.0
+ASK_FLOWER_S = 8.0
+"""`flwr list` starts a Python process: often enough to notice a death, seldom enough to leave the cores alone."""
+FLOWER_FAILURES = 2
+ENCODING_ALLOWANCE_S = 3600.0
+ONLINE = "online"
+
+
+def preflight(settings: Settings) -> dict[str, Any]:
+    """Whether a run could succeed now: catalogue live, MLflow answering, clients online.
+
+    Raises:
+        CatalogueMissing, StorageUnreachable, TrackingUnreachable, SuperLinkUnreachable: what is not there.
+        ClientsMissing: not one client of the catalogue is online.
+    """
+    manifest = live_manifest(open_stores(settings).data)
+    Tracker(settings.required("mlflow_uri")).ping()
+    clients = [{"name": client.name, "products": client.products} for client in manifest.clients]
+    online = sum(node.status == ONLINE for node in _flower(settings).nodes())
+    if not online:
+        raise ClientsMissing(
+            f"None of the {len(clients)} clients is online.", hint="Start their SuperNodes, or `tejido up`."
+        )
+    return {"catalogue_version": manifest.version, "products": manifest.kept, "clients": clients, "online": online}
+
+
+def run_federation(settings: Settings, config: FederationConfig, run_key: str, progress: Progress) -> FederationResult:
+    """Run the federation on the SuperLink of ``settings`` and return its result.
+
+    A key whose run was completed gives that result again, without training; one whose run was broken off starts anew.
+
+    Raises:
+        RunFailed: the run ended without a result; holds the first error and the end of its log.
+        SuperLinkUnreachable: Flower is gone.
+    """
+    folder = RunFolder(open_stores(settings).checkpoints, run_key)
+    if done := folder.result():
+        return done
+    flower = _flower(settings)
+    earlier = folder.attempt()
+    if earlier:
+        # Whoever started it is gone, but it may be at work still, in the same folder.
+        flower.stop(earlier)
+    folder.clear()
+    flower_run = flower.start(config.to_run_config() | {"run-key": folder.name})
+    folder.note_attempt(flower_run)
+    return Watch(flower, flower_run, folder, progress, limit_s=time_limit_s(config)).until_done()
+
+
+def time_limit_s(config: FederationConfig) -> float:
+    """Longer than any run that works: waiting, encoding, every round to its deadline."""
+    return config.wait_s + ENCODING_ALLOWANCE_S + config.rounds * (config.deadline_s + 60)
+
+
+@dataclass
+class Watch:
+    """Follows one run by its folder, and asks Flower now and then whether it lives."""
+
+    flower: Flower
+    flower_run: str
+    folder: RunFolder
+    progress: Progress
+    limit_s: float
+    check: Callable[[], None] = lambda: None
+    """Called at every look; raises when something that the run needs has died."""
+    _failures: int = 0
+
+    def until_done(self) -> FederationResult:
+        """Wait for the result; whatever happens instead, the run does not go on alone."""
+        try:
+            return self._wait()
+        except BaseException:
+            self._stop_quietly()
+            raise
+
+    def _wait(self) -> FederationResult:
+        deadline = time.monotonic() + self.limit_s
+        ask_at = time.monotonic() + ASK_FLOWER_S
+        while time.monotonic() < deadline:
+            self.check()
+            status = self.folder.status() or {}
+            self._tell(status)
+            if result := self.folder.result():
+                return result
+            if status.get("stage") == "failed":
+                raise self._failed(status)
+            if time.monotonic() >= ask_at:
+                self._ask_flower()
+                ask_at = time.monotonic() + ASK_FLOWER_S
+            time.sleep(WATCH_S)
+        raise RunFailed(f"Run {self.folder.name} took longer than {self.limit_s:.0f} s.", hint="See its log.")
+
+    def _tell(self, status: dict[str, Any]) -> None:
+        stage = status.get("stage")
+        if stage in ("encoding", "rounds"):
+            self.progress.update(stage, status["done"], status["total"], status.get("message", ""))
+        elif stage:
+            self.progress.update("rounds", 0, None, f"{stage}: {status.get('message', '')}")
+
+    def _ask_flower(self) -> None:
+        try:
+            status, details = self.flower.status(self.flower_run)
+        except SuperLinkUnreachable:
+            self._failures += 1
+            if self._failures >= FLOWER_FAILURES:
+                raise
+            return
+        self._failures = 0
+        if status.startswith(FINISHED) and not self.folder.result():
+            raise self._failed(self.folder.status() or {}, f"Flower says {status} {details}".strip())
+
+    def _failed(self, status: dict[str, Any], flower_says: str = "") -> RunFailed:
+        error = status.get("error") or {}
+        first = f"{error['message']} [{error['code']}]" if error else flower_says or "no reason given"
+        hint = error.get("hint") or "The end of its log follows."
+        tail = self.flower.log_tail(self.flower_run)
+        return RunFailed(f"Run {self.folder.name} failed: {first}", hint=f"{hint}\n{tail}" if not error else hint)
+
+    def _stop_quietly(self) -> None:
+        try:
+            self.flower.stop(self.flower_run)
+        except ServerError as error:
+            self.progress.update("rounds", 0, None, f"could not stop the run: {error}")
+
+
+def _flower(settings: Settings) -> Flower:
+    return Flower(Path(settings.required("flwr_home")), settings.superlink_connection)
