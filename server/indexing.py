@@ -1,0 +1,105 @@
+"""Embed the live catalogue with the champion into a new index version, and swap it in once it is known to be good."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from catalog.index import IndexStore, IndexVersion
+from catalog.manifest import live_manifest
+from core.progress import Progress
+from core.settings import Settings
+from server.gallery import Gallery, load_gallery
+from server.serving import ServedModel, load_champion
+from server.stores import open_stores
+
+STAGE = "indexing"
+ADD_AT_ONCE = 2000
+VERIFY_QUERIES = 200
+KEEP_RETIRED = 1
+
+
+def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False) -> dict[str, Any]:
+    """Build, verify and swap in an index version of the champion over the live catalogue.
+
+    The towers run only for products that were never encoded before. Nothing happens when the live version has this
+    model and this catalogue already, unless ``rebuild``.
+
+    Returns:
+        The live version's fields, ``up_to_date`` (nothing was built) and ``seconds``.
+
+    Raises:
+        ModelMissing: nothing was promoted yet.
+        CatalogueMissing: nothing is published.
+        IndexRecallLow: the new version is not good enough; the old one stays live.
+    """
+    began = time.monotonic()
+    store = open_stores(settings).data
+    manifest = live_manifest(store)
+    model = load_champion(settings, settings.features_dir)
+    with IndexStore(settings.required("postgres_dsn")) as index:
+        live = index.live()
+        if live and not rebuild and _is_current(live, model, manifest.version):
+            return _answer(live, began, up_to_date=True)
+        gallery = load_gallery(
+            store,
+            manifest,
+            model.encoder.preset,
+            features_dir=settings.features_dir,
+            progress=progress,
+            towers=model.encoder.towers,
+        )
+        version = _build(index, gallery, model, progress)
+        swapped = index.swap(version)
+        index.drop_retired(keep=KEEP_RETIRED)
+    return _answer(swapped, began, up_to_date=False)
+
+
+def index_status(settings: Settings) -> dict[str, Any]:
+    """All index versions, newest first, and which is live."""
+    with IndexStore(settings.required("postgres_dsn")) as index:
+        live = index.live()
+        versions = [_fields(version) for version in index.versions()]
+    return {"live": live.id if live else None, "versions": versions}
+
+
+def _build(index: IndexStore, gallery: Gallery, model: ServedModel, progress: Progress) -> int:
+    products = gallery.products
+    version = index.begin(
+        model.name, model.version, gallery.catalogue_version, model.encoder.dimension, model_hash=model.content_hash
+    )
+    progress.update(STAGE, 0, len(products))
+    for start in range(0, len(products), ADD_AT_ONCE):
+        rows = slice(start, start + ADD_AT_ONCE)
+        index.add(version, products.ids[rows].tolist(), model.encoder.embed_image_features(products.images[rows]))
+        progress.update(STAGE, min(start + ADD_AT_ONCE, len(products) - 1), len(products))
+    index.finish(version)
+    index.verify(version, _questions(gallery, model))
+    progress.update(STAGE, len(products), len(products))
+    return version
+
+
+def _questions(gallery: Gallery, model: ServedModel) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    """Real titles, spread over the catalogue: an index is as good as it answers what people ask."""
+    titles = len(gallery.products.titles)
+    chosen = np.linspace(0, titles - 1, min(VERIFY_QUERIES, titles)).astype(int)
+    return np.asarray(model.encoder.embed_text_features(gallery.products.texts[chosen]))
+
+
+def _is_current(live: IndexVersion, model: ServedModel, catalogue_version: str) -> bool:
+    wanted = (model.name, model.version, model.content_hash, catalogue_version)
+    return (live.model_name, live.model_version, live.model_hash, live.catalogue_version) == wanted
+
+
+def _answer(version: IndexVersion, began: float, *, up_to_date: bool) -> dict[str, Any]:
+    return _fields(version) | {"up_to_date": up_to_date, "seconds": round(time.monotonic() - began, 2)}
+
+
+def _fields(version: IndexVersion) -> dict[str, Any]:
+    """The report's names first, then the rest, times as ISO 8601."""
+    fields = asdict(version)
+    times = {name: value.isoformat() for name in ("created_at", "live_at") if (value := fields[name]) is not None}
+    return {"version": fields.pop("id"), **fields, **times}

@@ -1,0 +1,65 @@
+"""The champion (or another version), downloaded, checked against the registry's hash, ready to encode queries."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.settings import Settings
+from federation.encoder import Encoder
+from server.coordinator import tracking_uri
+from server.errors import ModelDamaged
+from server.models import StoredModel, read_model
+from server.tracking import CHAMPION, MODEL, ModelVersion, Tracker
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """One model version and its encoder; the encoder's towers load at the first use."""
+
+    name: str
+    version: str
+    run_id: str
+    encoder: Encoder
+    content_hash: str
+
+
+def load_champion(settings: Settings, cache_dir: Path, *, version: str | None = None) -> ServedModel:
+    """The version behind the alias ``champion``, or ``version``.
+
+    Args:
+        settings: where MLflow is.
+        cache_dir: downloaded versions are kept below it, and checked again each time they are read.
+        version: a version's number, for a search in an index that an older model built.
+
+    Raises:
+        ModelMissing: nothing was promoted yet, or there is no such version.
+        ModelDamaged: the files are not those that were registered.
+        TrackingUnreachable: MLflow did not answer, and the version is needed from there.
+    """
+    tracker = Tracker(tracking_uri(settings))
+    found = tracker.require(version or CHAMPION)
+    stored = fetch(tracker, found, cache_dir)
+    return ServedModel(MODEL, found.version, found.run_id, stored.encoder(), stored.content_hash)
+
+
+def fetch(tracker: Tracker, version: ModelVersion, cache_dir: Path) -> StoredModel:
+    """A version's files, from the cache when they are there unchanged, else from MLflow."""
+    kept = cache_dir / "models" / f"{version.name}-{version.version}-{version.content_hash[:16]}"
+    if kept.is_dir():
+        try:
+            return read_model(kept, content_hash=version.content_hash)
+        except ModelDamaged:
+            shutil.rmtree(kept)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".fetch-") as folder:
+        files = tracker.download(version, Path(folder))
+        stored = read_model(files, content_hash=version.content_hash)
+        try:
+            files.rename(kept)
+        except OSError:
+            # Another process was first; its files are the same.
+            return stored
+    return stored
