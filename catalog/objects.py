@@ -214,7 +214,6 @@ class S3ObjectStore:
             body = self._s3.get_object(Bucket=self.name, Key=_checked(key))["Body"]
             for piece in body.iter_chunks(PIECE_BYTES):
                 file.write(piece)
-            file.flush()
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under ``key``."""

@@ -82,7 +82,7 @@ def clean_and_split(version: str, *, store: ObjectStore, progress: Progress | No
         reject_reasons=dict(judgement.reasons.most_common()),
         reject_examples=tuple(judgement.examples),
         splits=_write(store, raw, judgement, splits),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
     store.put(version_key(version), manifest.to_json())
     return summary(manifest)
