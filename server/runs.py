@@ -36,8 +36,10 @@ def preflight(settings: Settings) -> dict[str, Any]:
     """
     manifest = live_manifest(open_stores(settings).data)
     Tracker(settings.required("mlflow_uri")).ping()
-    clients = [{"name": client.name, "products": client.products} for client in manifest.clients]
     online = sum(node.status == ONLINE for node in _flower(settings).nodes())
+    # Flower's list of nodes leaves their names out: who is who shows when the run asks them.
+    status = ONLINE if online >= len(manifest.clients) else "unknown"
+    clients = [{"name": c.name, "products": c.products, "status": status} for c in manifest.clients]
     if not online:
         raise ClientsMissing(
             f"None of the {len(clients)} clients is online.", hint="Start their SuperNodes, or `tejido up`."
@@ -66,6 +68,19 @@ def run_federation(settings: Settings, config: FederationConfig, run_key: str, p
     flower_run = flower.start(config.to_run_config() | {"run-key": folder.name})
     folder.note_attempt(flower_run)
     return Watch(flower, flower_run, folder, progress, limit_s=time_limit_s(config)).until_done()
+
+
+def run_status(settings: Settings, run_key: str) -> dict[str, Any]:
+    """How far a run is: stage, message, the rounds so far, and its error if it failed.
+
+    Raises:
+        RunFailed: there is no run of that key.
+    """
+    folder = RunFolder(open_stores(settings).checkpoints, run_key)
+    status = folder.status()
+    if status is None:
+        raise RunFailed(f"There is no run {run_key!r}.", hint="Its id stands in Airflow, and in the run's output.")
+    return {"run_id": folder.name, **status}
 
 
 def time_limit_s(config: FederationConfig) -> float:

@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalog.index import IndexVersion
 from core.settings import Settings
 from federation.encoder import Encoder
 from server.coordinator import tracking_uri
@@ -43,6 +44,23 @@ def load_champion(settings: Settings, cache_dir: Path, *, version: str | None = 
     found = tracker.require(version or CHAMPION)
     stored = fetch(tracker, found, cache_dir)
     return ServedModel(MODEL, found.version, found.run_id, stored.encoder(), stored.content_hash)
+
+
+def load_version(settings: Settings, index: IndexVersion) -> ServedModel:
+    """The model version that built ``index``, so that queries and products meet in one vector space.
+
+    Raises:
+        ModelMissing, TrackingUnreachable: as in `load_champion`.
+        ModelDamaged: also when the version of that number is another model by now.
+    """
+    served = load_champion(settings, settings.features_dir, version=index.model_version)
+    if index.model_hash and index.model_hash != served.content_hash:
+        raise ModelDamaged(
+            f"Index version {index.id} was built by model {index.model_hash[:12]}…, version {served.version} is "
+            f"{served.content_hash[:12]}….",
+            hint="Build the index again: `tejido index build --rebuild`.",
+        )
+    return served
 
 
 def fetch(tracker: Tracker, version: ModelVersion, cache_dir: Path) -> StoredModel:
