@@ -18,7 +18,7 @@ from cli.output import Format, FormatOption, emit
 from cli.session import DEFAULT_STATE, StateOption
 from core.errors import TejidoError
 from embedded.airflow import airflow_environment
-from federation.model import load_preset
+from federation.presets import load_preset
 
 MIN_FREE_DISK_GB = 5
 MIN_MEMORY_GB = 9

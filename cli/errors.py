@@ -64,6 +64,12 @@ class ApiRefused(CommandError):
     code = "api.refused"
 
 
+class RunUnknown(CommandError):
+    """No federated run has this id."""
+
+    code = "command.run_unknown"
+
+
 class StackNotRunning(CommandError):
     """No stack runs in this state folder."""
 

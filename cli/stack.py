@@ -12,8 +12,7 @@ from rich.table import Table
 from catalog.store import CatalogueStore
 from cli.output import stderr
 from cli.session import ADMIN, ADMIN_PASSWORD
-from embedded.memory import MemoryWatch
-from embedded.postgres import data_folder
+from embedded.memory import PeakMemory
 from embedded.running import Event
 from embedded.stack import Stack
 from security.passwords import hash_password
@@ -22,15 +21,12 @@ ROLES = ("admin", "operator", "reader")
 
 
 @contextmanager
-def open_stack(state: Path, clients: Sequence[str]) -> Iterator[tuple[Stack, MemoryWatch]]:
+def open_stack(state: Path, clients: Sequence[str]) -> Iterator[tuple[Stack, PeakMemory]]:
     """The running stack and its memory meter; everything has ended when the block is left."""
     stderr.print(
         f"[bold]Starting the services[/] for {len(clients)} clients; state and logs in {state}", highlight=False
     )
-    with (
-        Stack(state, clients, tell=_tell) as stack,
-        MemoryWatch(stack.state.stack_id, data_folder(stack.state)) as memory,
-    ):
+    with PeakMemory() as memory, Stack(state, clients, tell=_tell) as stack:
         ensure_admin(stack)
         yield stack, memory
 

@@ -28,9 +28,9 @@ from core.errors import TejidoError
 from core.files import write_atomically
 from core.names import client_names
 from core.settings import Settings
-from embedded.memory import MemoryWatch
+from embedded.memory import PeakMemory
 from embedded.stack import Stack
-from federation.model import load_preset
+from federation.presets import load_preset
 
 QUERIES = ("black shoes", "blue shirt for men", "red dress")
 
@@ -101,7 +101,7 @@ def _naming_the_crash(stack: Stack) -> Iterator[None]:
         raise
 
 
-def _run(stack: Stack, memory: MemoryWatch, conf: dict[str, Any], seconds: dict[str, float], began: float) -> Outcome:
+def _run(stack: Stack, memory: PeakMemory, conf: dict[str, Any], seconds: dict[str, float], began: float) -> Outcome:
     settings = stack.settings()
     airflow = Airflow(
         settings.required("airflow_url"),
@@ -116,7 +116,7 @@ def _run(stack: Stack, memory: MemoryWatch, conf: dict[str, Any], seconds: dict[
     searching = time.monotonic()
     searches = _search(settings)
     seconds |= {"searches": time.monotonic() - searching, "total": time.monotonic() - began}
-    return _outcome(airflow, runs, searches, seconds, memory.peak.rss_mb)
+    return _outcome(airflow, runs, searches, seconds, memory.peak_mb)
 
 
 def _new_run_id() -> str:

@@ -45,7 +45,7 @@ def make_report(source: str, outcome: Outcome) -> dict[str, Any]:
         },
         "recall_at_10": {
             **{key: federation["recall_at_10"][key] for key in ("gallery", "queries", "zero_shot", "challenger")},
-            "champion": promotion["champion_recall_at_10"],
+            "champion": promotion["recall_at_10"]["champion"],
         },
         "promotion": {key: promotion[key] for key in ("promoted", "reason")},
         "index": {key: outcome.index[key] for key in ("version", "products")},
