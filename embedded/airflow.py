@@ -146,6 +146,8 @@ class AirflowProcess(ServiceDefaults):
     """``api-server``, ``scheduler`` or ``dag-processor``."""
     needs: tuple[str, ...] = ("airflow-tables",)
     deadline_s: float = 180.0
+    # All its state is in the database; its API server says that it has finished and then lingers for 10 s.
+    stop_within_s: float = 2.0
 
     @property
     def name(self) -> str:

@@ -49,6 +49,8 @@ class Postgres(ServiceDefaults):
     name: str = "PostgreSQL"
     slug: str = "postgres"
     stop_signal: signal.Signals = signal.SIGINT
+    # It writes all that it has in memory to disk before it ends; killing it means a recovery at the next start.
+    stop_within_s: float = 30.0
 
     @property
     def url(self) -> str:

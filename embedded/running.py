@@ -14,7 +14,6 @@ from embedded.service import Service, Steps
 from embedded.state import StateFolder
 
 PROBE_EVERY_S = 0.2
-STOP_WITHIN_S = 8.0
 DEPENDANTS_FIRST = "postgres"
 
 
@@ -95,9 +94,9 @@ class Running:
         for wave in waves:
             for service, child in wave:
                 child.ask_to_end(service.stop_signal)
-            until = time.monotonic() + STOP_WITHIN_S
-            for _, child in wave:
-                child.end(within_s=until - time.monotonic())
+            asked = time.monotonic()
+            for service, child in wave:
+                child.end(within_s=asked + service.stop_within_s - time.monotonic())
         with self._lock:
             self._children.clear()
             self._ready.clear()

@@ -48,6 +48,10 @@ class Service(Protocol):
         """What makes it end in good order."""
 
     @property
+    def stop_within_s(self) -> float:
+        """How long it may take to end before it is killed."""
+
+    @property
     def vital_child(self) -> str | None:
         """Text in the command line of a process below it without which it is of no use; None: there is none."""
 
@@ -71,6 +75,7 @@ class ServiceDefaults:
     needs: tuple[str, ...] = ()
     deadline_s: float = 60.0
     stop_signal: signal.Signals = signal.SIGTERM
+    stop_within_s: float = 5.0
     vital_child: str | None = None
 
     def prepare(self, steps: Steps) -> None:

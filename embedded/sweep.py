@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 MARK = "TEJIDO_STACK_ID"
-GRACE_S = 5.0
+GRACE_S = 3.0
 
 
 def processes_of(stack_id: str, postgres_data: Path) -> Iterator[psutil.Process]:
