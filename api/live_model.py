@@ -101,11 +101,7 @@ class LiveModel:
         log.info("search model is live", index=live.id, model=live.model_version)
 
     def _encoder_for(self, live: IndexVersion, loaded: LoadedModel | None) -> Encoder:
-        same = loaded is not None and (loaded.index.model_name, loaded.index.model_version) == (
-            live.model_name,
-            live.model_version,
-        )
-        return loaded.encoder if same and loaded is not None else self._load(live)
+        return loaded.encoder if loaded and _model_of(loaded.index) == _model_of(live) else self._load(live)
 
     def _follow(self) -> None:
         wait_s = self._poll_s
@@ -126,3 +122,7 @@ class LiveModel:
     def _failed(error: Exception, wait_s: float) -> float:
         log.error("search model cannot be loaded", error=str(error), retry_in_s=wait_s, exc_info=error)
         return min(wait_s * 2, MAX_POLL_S)
+
+
+def _model_of(index: IndexVersion) -> tuple[str, str, str]:
+    return index.model_name, index.model_version, index.model_hash

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 VALKEY_PATIENCE_S = 1.0
 DATA_BUCKET = "data"
+ENCODING_THREADS = 2
 
 
 def connected(settings: Settings) -> Services:
@@ -90,5 +91,8 @@ def _encoder(settings: Settings, version: IndexVersion) -> Encoder:
 
     from server.serving import load_version
 
-    torch.set_num_threads(2)
-    return load_version(settings, version).encoder
+    torch.set_num_threads(ENCODING_THREADS)
+    encoder = load_version(settings, version).encoder
+    # Now, not at the first query: only then does /readyz say that search is ready.
+    encoder.warm_up()
+    return encoder
