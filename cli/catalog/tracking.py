@@ -6,11 +6,13 @@ import json
 from typing import Any
 
 from core.settings import Settings
-from server.tracking import Tracker
 
 
 def log_catalogue(settings: Settings, summary: dict[str, Any]) -> str:
     """Log parameters, counts and the summary itself; returns MLflow's run id."""
+    # Imported late: MLflow takes two seconds, and the catalogue's other commands do without it.
+    from server.tracking import Tracker
+
     counts = {f"products_{key}": float(summary[key]) for key in ("read", "kept", "rejected")}
     splits = {f"split_{name}": float(products) for name, products in summary["split"].items()}
     rejects = {f"rejected_{reason}": float(count) for reason, count in summary["reject_reasons"].items()}

@@ -1,0 +1,92 @@
+"""The tree of commands. Only what the command line asks for is imported: torch, MLflow and Flower take seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TypeVar
+
+import typer
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: the module that holds a function of the same name (or ``function``)."""
+
+    module: str
+    function: str = ""
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Commands under one word."""
+
+    help: str
+    commands: dict[str, Command] = field(default_factory=dict)
+
+
+Entry = TypeVar("Entry", Command, Command | Group)
+
+TREE: dict[str, Command | Group] = {
+    "up": Command("cli.up"),
+    "demo": Command("cli.demo.command"),
+    "doctor": Command("cli.doctor"),
+    "catalog": Group(
+        "Load a catalogue, and look at the one that is live.",
+        {
+            "load": Command("cli.catalog.load"),
+            "stats": Command("cli.catalog.stats"),
+            # The steps of `load`, one a process, as the DAG catalog_etl runs them.
+            "obtain": Command("cli.catalog.obtain", hidden=True),
+            "clean": Command("cli.catalog.clean", hidden=True),
+            "partition": Command("cli.catalog.partition", hidden=True),
+            "publish": Command("cli.catalog.publish", hidden=True),
+        },
+    ),
+    "federation": Group(
+        "Run federated rounds, for real or in simulation.",
+        {
+            "run": Command("cli.federation.run"),
+            "simulate": Command("cli.federation.simulate"),
+            "status": Command("cli.federation.status"),
+            "preflight": Command("cli.federation.preflight"),
+        },
+    ),
+    "model": Group(
+        "List model versions; promote the challenger, or go back.",
+        {
+            "list": Command("cli.model.list_versions", "list_versions"),
+            "promote": Command("cli.model.promote"),
+            "rollback": Command("cli.model.rollback"),
+        },
+    ),
+    "index": Group(
+        "Build an index version and see which one is live.",
+        {"build": Command("cli.index.build"), "status": Command("cli.index.status")},
+    ),
+    "search": Command("cli.search"),
+    "token": Command("cli.token"),
+}
+
+
+def register(app: typer.Typer, arguments: Sequence[str]) -> None:
+    """Add to ``app`` the commands that ``arguments`` may mean: one, or all where they name none (help, a typo)."""
+    for name, entry in _chosen(TREE, arguments).items():
+        if isinstance(entry, Command):
+            _add(app, name, entry)
+            continue
+        group = typer.Typer(help=entry.help, no_args_is_help=True)
+        for command_name, command in _chosen(entry.commands, arguments[1:]).items():
+            _add(group, command_name, command)
+        app.add_typer(group, name=name)
+
+
+def _chosen(entries: Mapping[str, Entry], arguments: Sequence[str]) -> Mapping[str, Entry]:
+    return {name: entry for name, entry in entries.items() if name in arguments[:1]} or entries
+
+
+def _add(app: typer.Typer, name: str, command: Command) -> None:
+    function = getattr(import_module(command.module), command.function or name)
+    app.command(name, hidden=command.hidden)(function)
