@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import psutil
 import pytest
-from fastapi.testclient import TestClient
 
-from api.app import create_app
-from api.live_model import LiveModel
-from api.wiring import connected
 from catalog.etl import client_stores, load
-from catalog.index import IndexStore
 from catalog.objects import S3ObjectStore
 from catalog.store import CatalogueStore
+from core.progress import NoProgress
 from core.settings import ClientBucket, Settings
 from embedded.layout import Parts
 from embedded.stack import Stack
-from federation.encoder import Encoder
-from federation.heads import initial_tensors, to_safetensors
+from federation.heads import initial_tensors
 from federation.presets import load_preset
 from security.passwords import hash_password
+from server.indexing import build_index
+from server.models import write_model
+from server.tracking import CHAMPION, FEDERATED_EXPERIMENT, Tracker
 
 pytestmark = pytest.mark.integration
 
@@ -117,52 +112,57 @@ def test_logins_are_counted_in_valkey(http: httpx.Client) -> None:
     assert statuses == [401] * 10 + [429]
 
 
-def test_searches_by_words_and_picture_meet_the_index_of_their_model(loaded: Loaded, http: httpx.Client) -> None:
+def test_the_process_loads_the_model_of_the_index_and_searches_with_it(loaded: Loaded, http: httpx.Client) -> None:
+    made = make_model_and_index(loaded.settings)
+    until_ready(http)
+    page = "{ indexVersion modelVersion exact hits { score product { id } } }"
+    by_text = f"query ($t: String!) {{ searchByText(text: $t, limit: 5) {page} }}"
+    answer = ask(http, by_text, t="red dress")["searchByText"]
+    assert (answer["indexVersion"], answer["modelVersion"], answer["exact"]) == (made.index, made.version, True)
+    scores = [hit["score"] for hit in answer["hits"]]
+    assert len(scores) == 5
+    assert scores == sorted(scores, reverse=True)
+    assert ask(http, by_text, t="red dress")["searchByText"] == answer
+    (file,) = ask(http, "{ allFiles(limit: 1, offset: 7) { id } }")["allFiles"]
+    picture = base64.b64encode(http.get(f"/files/{file['id']}/image").content).decode()
+    by_image = f"query ($i: String!) {{ searchByImage(image: $i, limit: 3) {page} }}"
+    assert ask(http, by_image, i=picture)["searchByImage"]["hits"][0]["score"] == pytest.approx(1, abs=0.01)
+
+
+def test_the_process_follows_to_the_next_model(loaded: Loaded, http: httpx.Client) -> None:
+    made = make_model_and_index(loaded.settings, seed=1)
+    until_ready(http)
+    answer = ask(http, '{ searchByText(text: "red dress") { indexVersion modelVersion } }')["searchByText"]
+    assert answer == {"indexVersion": made.index, "modelVersion": made.version}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A champion and the index that it built."""
+
+    version: str
+    index: int
+
+
+def make_model_and_index(settings: Settings, *, seed: int = 0) -> Made:
+    """Register untrained heads over random towers as champion, and index the catalogue with them."""
     preset = load_preset("tiny")
-    encoder = Encoder.load(preset, to_safetensors(initial_tensors(preset, seed=0)))
-    files = ask(http, "{ allFiles(limit: 100) { id } }")["allFiles"]
-    pictures = [http.get(f"/files/{file['id']}/image").content for file in files]
-    services = connected(loaded.settings)
-    index = IndexStore(loaded.settings.required("postgres_dsn"))
-    version = index.begin("fashion-clip", "1", "v1", encoder.dimension)
-    vectors = encoder.encode_images(pictures)
-    index.add(version, [file["id"] for file in files], vectors)
-    index.finish(version)
-    index.verify(version, vectors[:10])
-    index.swap(version)
-    model = LiveModel(index.live, lambda _: encoder, poll_s=0.05)
-    services = replace(services, search=replace(services.search, model=model))
-    with TestClient(create_app(services), headers=dict(http.headers)) as client:
-        until_ready(model)
-        fields = "{ indexVersion modelVersion exact hits { score product { id } } }"
-        by_text = f"query ($t: String!) {{ searchByText(text: $t, limit: 5) {fields} }}"
-        answer = ask(client, by_text, t="red dress")["searchByText"]
-        assert (answer["indexVersion"], answer["modelVersion"], answer["exact"]) == (version, "1", True)
-        expected = np.argsort(-(vectors @ encoder.encode_texts(["red dress"])[0]))[:5]
-        found = [hit["product"]["id"] for hit in answer["hits"]]
-        assert len(set(found) & {files[position]["id"] for position in expected}) >= 4
-        by_image = f"query ($i: String!) {{ searchByImage(image: $i, limit: 5) {fields} }}"
-        encoded = base64.b64encode(pictures[7]).decode()
-        best = ask(client, by_image, i=encoded)["searchByImage"]["hits"][0]
-        assert best["score"] > 0.99
-        assert ask(client, by_text, t="red dress")["searchByText"]["hits"] == answer["hits"]
-    index.close()
+    tracker = Tracker(settings.required("mlflow_uri"))
+    with tempfile.TemporaryDirectory() as folder:
+        content_hash = write_model(Path(folder), preset, initial_tensors(preset, seed=seed), card="For tests.")
+        run = tracker.start(FEDERATED_EXPERIMENT, "test", params={})
+        version = tracker.register(run, Path(folder), tags={"content_hash": content_hash, "preset": "tiny"})
+    tracker.set_alias(CHAMPION, version)
+    return Made(version, build_index(settings, NoProgress())["version"])
 
 
-def test_the_api_stops_when_told(loaded: Loaded) -> None:
-    # Last in this module: it takes the stack's API away.
-    process = psutil.Process(loaded.stack.pids["api"])
-    os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(timeout=10) is not None or not process.is_running()
+def until_ready(http: httpx.Client, *, within_s: float = 90) -> None:
+    deadline = time.monotonic() + within_s
+    while not (answer := http.get("/readyz")).is_success:
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.2)
 
 
 def _client_bucket(settings: Settings) -> ClientBucket:
     (entry,) = json.loads(Path(settings.required("clients_file")).read_text())
     return ClientBucket(**entry)
-
-
-def until_ready(model: LiveModel) -> None:
-    deadline = time.monotonic() + 10
-    while model.missing():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
