@@ -126,14 +126,14 @@ class AirflowDatabase:
     name: str = "Airflow tables"
     slug: str = "airflow-tables"
 
-    def run(self) -> None:
+    def run(self, steps: Steps) -> None:
         """Migrate, unless this very version of Airflow has done so at an earlier start (it takes 10 s to find out)."""
         self.home.write()
         mark = self.home.folder / "migrated"
         version = _version(self.home.venv)
         if mark.exists() and mark.read_text() == version:
             return
-        Steps(self.home.state, self.slug).run("Making Airflow's tables", self.home.airflow("db", "migrate"))
+        steps.run("Making Airflow's tables", self.home.airflow("db", "migrate"))
         write_atomically(mark, version.encode())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.settings import Bucket
+from embedded.service import Steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class CatalogueStores:
     name: str = "Catalogue tables and buckets"
     slug: str = "catalogue"
 
-    def run(self) -> None:
+    def run(self, steps: Steps) -> None:  # noqa: ARG002 - every step is run alike
         """Bring tables up to date and make missing buckets; harmless when there is nothing to do."""
         # Imported late: boto3 and alembic take a second that the services can use to start.
         from catalog.migrations import upgrade

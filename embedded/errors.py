@@ -8,6 +8,7 @@ EmbeddedError
 ├── StateFolderUnusable    the state folder cannot be made or written
 ├── NoFreePort             no port near the preferred one is free
 ├── ClientsInvalid         no client, a client twice, or a name that cannot be a bucket
+├── SystemUserMissing      PostgreSQL needs a user of its own and none can be made
 └── AirflowMissing         Airflow's own environment is not set up
 """
 
@@ -101,6 +102,18 @@ class ClientsInvalid(EmbeddedError):
     """No client, a client twice, or a name that cannot be a bucket."""
 
     code = "embedded.clients_invalid"
+
+
+class SystemUserMissing(EmbeddedError):
+    """The stack runs as root, PostgreSQL refuses to, and no user can be made for it."""
+
+    code = "embedded.system_user_missing"
+
+    def __init__(self, user: str, *, reason: str) -> None:
+        super().__init__(
+            f"PostgreSQL does not run as root, and the user {user} cannot be made: {reason}.",
+            hint=f"Run as an ordinary user, or make that user: useradd --system {user}.",
+        )
 
 
 class AirflowMissing(EmbeddedError):

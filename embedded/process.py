@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from embedded.sweep import MARK
 
 SERVICE = "TEJIDO_SERVICE"
 TAIL_LINES = 15
+LOOK_S = 0.2
 # Variables that belong to one service and would change another, or would tell one client about another.
 FOREIGN = ("TEJIDO_", "AIRFLOW", "MLFLOW_", "FLWR_", "FLOWER_", "AWS_", "NANIO_", "PG", "PYTHON", "VIRTUAL_ENV")
 KEPT = ("TEJIDO_AIRFLOW_HOME_VENV", "PYTHONUTF8")
@@ -85,7 +88,7 @@ class Child:
     def has_descendant(self, text: str) -> bool:
         """Whether a process below this one has ``text`` in its command line."""
         with contextlib.suppress(psutil.Error):
-            return any(text in " ".join(below.cmdline()) for below in psutil.Process(self.pid).children(recursive=True))
+            return any(text in _command_line(below) for below in psutil.Process(self.pid).children(recursive=True))
         return False
 
     def ask_to_end(self, how: signal.Signals) -> None:
@@ -103,6 +106,13 @@ class Child:
             self._process.wait()
 
 
+def _command_line(process: psutil.Process) -> str:
+    # Others below it come and go while one looks.
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
 def describe_end(status: int | None) -> str | None:
     """A process's return code in words; None for a process that runs."""
     if status is None:
@@ -112,21 +122,47 @@ def describe_end(status: int | None) -> str | None:
     return f"ended with exit status {status}"
 
 
-def run_to_end(command: Command, *, stack_id: str, service: str, log: Path, stdin: str, within_s: float) -> str | None:
+def run_to_end(
+    command: Command,
+    *,
+    stack_id: str,
+    service: str,
+    log: Path,
+    stdin: str = "",
+    within_s: float,
+    cancel: threading.Event,
+) -> str | None:
     """Run a short program, its output appended to ``log``.
+
+    Args:
+        command: what to run.
+        stack_id: marks the process as the stack's.
+        service: marks the process as that service's.
+        log: where its output goes.
+        stdin: what it is given to read; small.
+        within_s: how long it may take.
+        cancel: when set, the program is killed.
 
     Returns:
         None if it succeeded, else how it failed, in words.
     """
-    options = _options(command, stack_id, service)
     with log.open("ab") as stream:
+        process: subprocess.Popen[bytes] = subprocess.Popen(
+            command.arguments, stdin=subprocess.PIPE, stdout=stream, **_options(command, stack_id, service)
+        )
+    until = time.monotonic() + within_s
+    given: bytes | None = stdin.encode()
+    while True:
         try:
-            ended: subprocess.CompletedProcess[bytes] = subprocess.run(
-                command.arguments, stdout=stream, input=stdin.encode(), timeout=within_s, check=False, **options
-            )
+            process.communicate(given, timeout=LOOK_S)
+            return describe_end(process.returncode) if process.returncode else None
         except subprocess.TimeoutExpired:
-            return f"did not end within {within_s:.0f} s"
-    return describe_end(ended.returncode) if ended.returncode else None
+            given = None
+        if cancel.is_set() or time.monotonic() > until:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return "was given up" if cancel.is_set() else f"did not end within {within_s:.0f} s"
 
 
 def _options(command: Command, stack_id: str, service: str) -> dict[str, Any]:

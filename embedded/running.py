@@ -11,10 +11,10 @@ from typing import Literal
 from embedded.errors import ServiceCrashed, ServiceNotReady
 from embedded.process import Child, last_lines
 from embedded.service import Service, Steps
+from embedded.starting import Cancelled
 from embedded.state import StateFolder
 
 PROBE_EVERY_S = 0.2
-DEPENDANTS_FIRST = "postgres"
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,19 @@ class Running:
         """Prepare a service, start its process and wait until it answers.
 
         Raises:
-            PreparationFailed: a step before its start failed.
+            Cancelled: ``cancel`` was set meanwhile.
+        PreparationFailed: a step before its start failed.
             ServiceCrashed: it ended while it started.
             ServiceNotReady: it did not answer in time.
         """
         began = time.monotonic()
-        steps = Steps(self._state, service.slug)
+        steps = Steps(self._state, service.slug, cancel)
         keep_previous(steps)
         self._tell(Event("starting", service.name, f"{service.name} starts"))
         service.prepare(steps)
         with self._lock:
             if cancel.is_set():
-                return
+                raise Cancelled
             child = Child(service.command(), stack_id=self._state.stack_id, service=service.slug, log=steps.log)
             self._children[service.slug] = (service, child)
         self._await_answer(service, child, cancel)
@@ -86,10 +87,9 @@ class Running:
     def stop(self) -> None:
         """End all: first those that use others, then those that are used. Bounded in time."""
         running = self._snapshot()
-        used = {need for service, _ in running for need in service.needs} | {DEPENDANTS_FIRST}
         waves = (
-            [pair for pair in running if pair[0].slug not in used],
-            [pair for pair in running if pair[0].slug in used],
+            [pair for pair in running if pair[0].needs],
+            [pair for pair in running if not pair[0].needs],
         )
         for wave in waves:
             for service, child in wave:
@@ -122,7 +122,7 @@ class Running:
                     lines=last_lines(child.log),
                 )
             if cancel.wait(PROBE_EVERY_S):
-                return
+                raise Cancelled
 
 
 def keep_previous(steps: Steps) -> None:

@@ -6,9 +6,10 @@ import http.client
 import json
 import signal
 import ssl
+import threading
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -91,6 +92,8 @@ class Steps:
 
     state: StateFolder
     slug: str
+    cancel: threading.Event = field(default_factory=threading.Event)
+    """When set, programs that run are killed."""
 
     @property
     def log(self) -> Path:
@@ -104,7 +107,13 @@ class Steps:
             PreparationFailed: it did not succeed; names ``what`` and shows the log's end.
         """
         how = run_to_end(
-            command, stack_id=self.state.stack_id, service=self.slug, log=self.log, stdin=stdin, within_s=within_s
+            command,
+            stack_id=self.state.stack_id,
+            service=self.slug,
+            log=self.log,
+            stdin=stdin,
+            within_s=within_s,
+            cancel=self.cancel,
         )
         if how is not None:
             raise PreparationFailed(what, how=how, log=self.log, lines=last_lines(self.log))

@@ -20,8 +20,8 @@ from embedded.layout import Layout, Parts, lay_out
 from embedded.ports import Ports
 from embedded.postgres import data_folder
 from embedded.reaper import Reaper
-from embedded.running import Event, Listener, Running
-from embedded.service import Service
+from embedded.running import Event, Listener, Running, keep_previous
+from embedded.service import Service, Steps
 from embedded.starting import Cancelled, Step, start_all
 from embedded.state import StateFolder, StateLock
 from embedded.sweep import sweep
@@ -170,7 +170,9 @@ class Stack:
     def _start_step(self, step: Step) -> None:
         if isinstance(step, CatalogueStores | AirflowDatabase):
             began = time.monotonic()
-            step.run()
+            steps = Steps(self.state, step.slug, self._cancel)
+            keep_previous(steps)
+            step.run(steps)
             seconds = time.monotonic() - began
             self._note(Event("ready", step.name, f"{step.name} ready in {seconds:.1f} s", seconds))
         else:

@@ -32,11 +32,11 @@ class StateFolder:
         """
         state = cls(root.expanduser().resolve())
         try:
-            state.root.mkdir(parents=True, exist_ok=True)
-            state.root.chmod(PASSABLE)
+            if not state.root.exists():
+                state.root.mkdir(parents=True)
+                state.root.chmod(PASSABLE if os.geteuid() == 0 else PRIVATE)
             for folder in (state.run, state.secrets, state.logs, state.root / "cache"):
-                folder.mkdir(exist_ok=True)
-                folder.chmod(PRIVATE)
+                folder.mkdir(exist_ok=True, mode=PRIVATE)
         except OSError as error:
             raise StateFolderUnusable(
                 f"The state folder {state.root} cannot be used: {error.strerror}.",
@@ -66,8 +66,10 @@ class StateFolder:
 
     def folder(self, *names: str) -> Path:
         """A private folder below the root, made if need be."""
-        path = self.root.joinpath(*names)
-        path.mkdir(parents=True, exist_ok=True)
+        path = self.root
+        for name in names:
+            path /= name
+            path.mkdir(exist_ok=True, mode=PRIVATE)
         return path
 
     def secret(self, name: str) -> str:

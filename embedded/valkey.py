@@ -18,7 +18,7 @@ CONFIGURATION = """\
 bind {host}
 port {port}
 requirepass {password}
-dir {folder}
+dir "{folder}"
 save 60 1
 maxmemory 256mb
 # Only what has a lifetime may be dropped.

@@ -62,6 +62,7 @@ def crash_of(stack: Stack) -> ServiceCrashed:
 
 
 def test_state_ports_and_secrets_survive_a_restart(state_dir: Path) -> None:
+    state_dir /= "a folder with spaces"
     with stores(state_dir) as stack:
         first = stack.settings()
         S3ObjectStore(first.platform_bucket("data")).put("kept", b"for the next start")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,11 @@ def nothing_left() -> Iterator[None]:
 
 def python(code: str, **environment: str) -> Command:
     return Command((sys.executable, "-c", code), environment)
+
+
+def ran(command: Command, log: Path, *, within_s: float = 20, cancel: threading.Event | None = None) -> str | None:
+    cancel = cancel or threading.Event()
+    return run_to_end(command, stack_id=STACK, service="t", log=log, stdin="given", within_s=within_s, cancel=cancel)
 
 
 def child(code: str, log: Path) -> Child:
@@ -72,12 +78,7 @@ def test_a_child_that_does_not_want_to_end_is_killed_with_all_it_started(tmp_pat
 
 
 def test_the_sweep_finds_what_its_parent_left_behind(tmp_path: Path) -> None:
-    assert (
-        run_to_end(
-            python(LEAVES_ONE_BEHIND), stack_id=STACK, service="test", log=tmp_path / "log", stdin="", within_s=20
-        )
-        is None
-    )
+    assert ran(python(LEAVES_ONE_BEHIND), tmp_path / "log") is None
     assert len(list(processes_of(STACK, NOWHERE))) == 1
     assert sweep(STACK, NOWHERE) == 1
     assert list(processes_of(STACK, NOWHERE)) == []
@@ -107,10 +108,20 @@ def test_the_reaper_ends_what_a_killed_stack_left(tmp_path: Path) -> None:
 
 
 def test_a_short_program_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
-    how = run_to_end(
-        python("import time; time.sleep(60)"), stack_id=STACK, service="t", log=tmp_path / "log", stdin="", within_s=0.3
-    )
-    assert how == "did not end within 0 s"
+    assert ran(python("import time; time.sleep(60)"), tmp_path / "log", within_s=0.3) == "did not end within 0 s"
+
+
+def test_a_short_program_ends_when_the_start_is_cancelled(tmp_path: Path) -> None:
+    cancel = threading.Event()
+    threading.Timer(0.3, cancel.set).start()
+    began = time.monotonic()
+    assert ran(python("import time; time.sleep(60)"), tmp_path / "log", cancel=cancel) == "was given up"
+    assert time.monotonic() - began < 10
+
+
+def test_a_short_program_reads_what_it_is_given(tmp_path: Path) -> None:
+    assert ran(python("import sys, time; time.sleep(0.5); print(sys.stdin.read())"), tmp_path / "log") is None
+    assert last_lines(tmp_path / "log") == ["given"]
 
 
 def test_a_service_is_not_told_what_belongs_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
