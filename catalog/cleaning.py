@@ -99,8 +99,10 @@ def _suffix(image: bytes) -> str:
 def _text(text: str | None) -> str | None:
     """Text with single spaces and no control characters, at most 500 long; None when it says nothing."""
     # PostgreSQL holds no NUL, and a title with a line break would break a log line.
-    printable = "".join(c if c.isprintable() else " " for c in text or "")
-    clean_text = " ".join(printable.split())[:MAX_TEXT].rstrip()
+    text = text or ""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    clean_text = " ".join(text.split())[:MAX_TEXT].rstrip()
     return None if clean_text.lower() in EMPTY else clean_text
 
 

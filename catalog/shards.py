@@ -6,7 +6,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -105,13 +105,18 @@ class ShardWriter:
         self._parquet, self._shard_rows = None, 0
 
 
+def row_of(product: Product) -> dict[str, Any]:
+    """A product as a row of PRODUCT_SCHEMA; `asdict` would copy deeply, which takes ten times as long."""
+    return {name: getattr(product, name) for name in PRODUCT_SCHEMA.names}
+
+
 def write_shards(
     store: ObjectStore, prefix: str, products: Iterable[Product], *, rows_per_shard: int = 1000
 ) -> list[Shard]:
     """Write products, in their order, to shards under ``prefix``; memory does not grow with their number."""
     with ShardWriter(store, prefix, PRODUCT_SCHEMA, rows_per_shard=rows_per_shard) as writer:
         for product in products:
-            writer.add(asdict(product))
+            writer.add(row_of(product))
     return writer.shards
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from catalog.etl.summary import summary
 from catalog.manifest import CatalogueManifest, RejectExample, manifest_of, version_key
 from catalog.objects import ObjectStore, delete_all
 from catalog.product import SPLITS
-from catalog.shards import PRODUCT_SCHEMA, Shard, ShardWriter
+from catalog.shards import PRODUCT_SCHEMA, Shard, ShardWriter, row_of
 from catalog.splits import assign_splits
 from core.progress import NoProgress, Progress, track
 
@@ -121,5 +121,5 @@ def _write(
             delete_all(store, f"{split}/{raw.version}/")
             writers[split] = stack.enter_context(ShardWriter(store, f"{split}/{raw.version}", PRODUCT_SCHEMA))
         for row, split in zip(kept, splits, strict=True):
-            writers[split].add(asdict(product_of(row)))
+            writers[split].add(row_of(product_of(row)))
     return {split: tuple(writer.shards) for split, writer in writers.items()}

@@ -26,7 +26,11 @@ numbers = itertools.count()
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """A server with a migrated database called ``template``."""
-    server = get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="stop")
+    server = get_server(tmp_path_factory.mktemp("pg") / "data", start=False)
+    try:
+        server.start()
+    except subprocess.TimeoutExpired:
+        server.start()  # It waits ten seconds, which a busy machine may need more than once.
     with server, psycopg.connect(server.get_uri(), autocommit=True) as connection:
         connection.execute("CREATE DATABASE template")
         upgrade(server.get_uri("template"))
