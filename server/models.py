@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from federation.encoder import Encoder
+from federation.errors import PresetError
 from federation.heads import Tensors, from_safetensors, to_safetensors
 from federation.presets import Preset, load_preset, parse_preset
 from server.errors import ModelDamaged
@@ -57,6 +58,8 @@ def read_model(folder: Path, *, content_hash: str) -> StoredModel:
     try:
         found = {name: _sha256(folder / name) for name in (HEADS, PRESET)}
         preset = parse_preset((folder / PRESET).read_text())
+    except PresetError as error:
+        raise ModelDamaged(f"The model's preset.json was changed: {error.message}", hint="Roll back.") from None
     except FileNotFoundError as error:
         raise ModelDamaged(f"The model lacks {Path(str(error.filename)).name}.", hint="Train a new one.") from None
     hashes = found | {"base": preset.base_hash}
