@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from valkey import Valkey
@@ -30,6 +30,7 @@ class Follower:
     progress: Progress
     check_services: Callable[[], None]
     timeout_s: float = 6 * 3600
+    _shown: dict[bytes, bytes] = field(default_factory=dict)
 
     def run_pipeline(self, run_id: str, conf: Mapping[str, Any]) -> list[DagRun]:
         """Trigger ``catalog_etl``, which starts the next, and follow all three.
@@ -78,5 +79,8 @@ class Follower:
             # Drawing can wait; that Valkey has died is what check_services reports.
             return
         for stage, value in stages.items():
+            if self._shown.get(stage) == value:
+                continue
+            self._shown[stage] = value
             told = json.loads(value)
             self.progress.update(stage.decode(), told["done"], told["total"], told["detail"])
