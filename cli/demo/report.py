@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Group
 from rich.panel import Panel
 
+from catalog.product import SPLITS
 from cli.airflow import DagRun
 from cli.federation.options import rounds_table
 from cli.search import hits_table
@@ -35,7 +36,7 @@ def make_report(source: str, outcome: Outcome) -> dict[str, Any]:
         "source": source,
         "products": {key: catalogue[key] for key in ("read", "kept", "rejected")},
         "reject_reasons": catalogue["reject_reasons"],
-        "split": catalogue["split"],
+        "split": {split: catalogue["split"][split] for split in SPLITS},
         "clients": catalogue["clients"],
         "airflow": [asdict(run) for run in outcome.runs],
         "federation": {key: federation[key] for key in ("run_id", "strategy", "trainable_parameters", "rounds")},
