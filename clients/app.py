@@ -9,15 +9,12 @@ from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from clients.dataset import Dataset, open_dataset
+from clients.description import describe
 from clients.errors import ClientMisconfigured
-from clients.learning import Task, describe, learn
 from core.errors import TejidoError
 from core.logs import configure_logs
 from core.settings import load_settings
 from federation.config import FederationConfig
-from federation.heads import initial_tensors
-from federation.presets import load_preset
-from federation.torch_fixes import limit_threads
 from federation.wire import from_record, to_record
 
 THREAD_SHARE = 0.5
@@ -33,7 +30,6 @@ def _replying(handler: Handler) -> Callable[[Message, Context], Message]:
     @wraps(handler)
     def reply(message: Message, context: Context) -> Message:
         configure_logs()
-        limit_threads(share=THREAD_SHARE)
         try:
             content = handler(message, context)
         except TejidoError as error:
@@ -63,6 +59,13 @@ def preflight(message: Message, context: Context) -> RecordDict:
 @_replying
 def train(message: Message, context: Context) -> RecordDict:
     """Train on this client's own products; send the delta, the number of products and the loss."""
+    # Each message may start a process: the preflight shall not wait for PyTorch.
+    from clients.learning import Task, learn
+    from federation.heads import initial_tensors
+    from federation.presets import load_preset
+    from federation.torch_fixes import limit_threads
+
+    limit_threads(share=THREAD_SHARE)
     values = message.content.config_records["config"]
     config = FederationConfig.from_run_config(values)
     task = Task(config, _whole(values["round"]), str(values["catalogue-version"]), str(values["base-hash"]))

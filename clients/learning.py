@@ -1,4 +1,4 @@
-"""What a client does for a run, without the network: describe itself, and train on its own products."""
+"""What a client does in a round, without the network: train on its own products."""
 
 from __future__ import annotations
 
@@ -10,19 +10,9 @@ from clients.dataset import Dataset
 from clients.errors import BaseMismatch, PartitionStale
 from federation.config import FederationConfig
 from federation.features import FeatureSource
-from federation.heads import Tensors
 from federation.presets import Preset, load_preset
+from federation.tensors import Tensors
 from federation.training import LocalUpdate, train_heads
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a client tells about itself before a run."""
-
-    client: str
-    products: int
-    catalogue_version: str
-    base_hash: str
 
 
 @dataclass(frozen=True)
@@ -33,17 +23,6 @@ class Task:
     round: int
     catalogue_version: str
     base_hash: str
-
-
-def describe(dataset: Dataset, preset_name: str) -> Description:
-    """Who this is, how much it holds, and which base weights it really has.
-
-    Raises:
-        WeightsError: the weights installed here are not those that the preset pins.
-    """
-    preset = load_preset(preset_name)
-    preset.verify_weights()
-    return Description(dataset.client, dataset.manifest.products, dataset.manifest.version, preset.base_hash)
 
 
 def learn(dataset: Dataset, start: Tensors, task: Task, *, features_dir: Path) -> LocalUpdate:

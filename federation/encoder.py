@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from federation.features import LazyTowers
-from federation.heads import Heads, from_safetensors, heads_from
+from federation.heads import Heads, heads_from
 from federation.presets import Preset, load_preset
+from federation.tensors import from_safetensors
 
 Vectors = NDArray[np.float32]
 ROWS_AT_ONCE = 4096

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
 from federation.errors import HeadsError
 from federation.presets import Preset
-
-Tensors = dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]
-"""Named float32 arrays: a state of the heads, or a difference of two."""
+from federation.tensors import Tensor32, Tensors
 
 MAX_SCALE = 100.0
 """Radford et al. 2021 clip the inverse temperature here: beyond it, training becomes unstable."""
@@ -62,7 +57,7 @@ def tensors_of(heads: Heads) -> Tensors:
     return {name: tensor.detach().numpy().copy() for name, tensor in heads.state_dict().items()}
 
 
-def heads_from(preset: Preset, tensors: Mapping[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]) -> Heads:
+def heads_from(preset: Preset, tensors: Mapping[str, Tensor32]) -> Heads:
     """Heads with this state.
 
     Raises:
@@ -85,37 +80,3 @@ def heads_from(preset: Preset, tensors: Mapping[str, np.ndarray[tuple[int, ...],
 def initial_tensors(preset: Preset, *, seed: int) -> Tensors:
     """The untrained heads: random projections, the zero-shot baseline of package towers."""
     return tensors_of(Heads(preset, seed=seed))
-
-
-def to_safetensors(tensors: Tensors) -> bytes:
-    """Serialise; safetensors holds data only, never code."""
-    return save({name: np.asarray(array, order="C") for name, array in tensors.items()})
-
-
-def from_safetensors(source: bytes | Path) -> Tensors:
-    """Read what `to_safetensors` wrote; raises HeadsError when it is not safetensors."""
-    try:
-        data = source.read_bytes() if isinstance(source, Path) else source
-        return dict(load(data))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise HeadsError(f"The heads cannot be read: {error}.", hint="The file is damaged: train again.") from None
-
-
-def add(state: Tensors, delta: Tensors) -> Tensors:
-    """``state + delta``, name by name."""
-    return {name: state[name] + delta[name] for name in state}
-
-
-def subtract(after: Tensors, before: Tensors) -> Tensors:
-    """``after - before``: the delta that a client sends."""
-    return {name: after[name] - before[name] for name in before}
-
-
-def count(tensors: Tensors) -> int:
-    """Number of trainable parameters."""
-    return sum(array.size for array in tensors.values())
-
-
-def size_bytes(tensors: Tensors) -> int:
-    """Bytes of the values, as they travel."""
-    return sum(array.nbytes for array in tensors.values())

@@ -10,9 +10,10 @@ from torch import Tensor
 from federation.config import FederationConfig
 from federation.errors import NothingToLearn
 from federation.features import ProductFeatures
-from federation.heads import Heads, Tensors, heads_from, subtract, tensors_of
+from federation.heads import Heads, heads_from, tensors_of
 from federation.losses import contrastive_loss
 from federation.presets import Preset
+from federation.tensors import Tensors, subtract
 
 MIN_BATCH = 2
 """A contrastive batch of one product has nothing to contrast with."""

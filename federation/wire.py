@@ -8,9 +8,9 @@ import numpy as np
 from flwr.app import Array, ArrayRecord
 
 from federation.errors import UpdateRejected
-from federation.heads import Tensors
+from federation.tensors import Tensor32, Tensors
 
-Tensor32 = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
+__all__ = ["ArrayRecord", "from_record", "to_record"]
 HEADER_BYTES = 1024
 """What NumPy's file header may take beyond the values."""
 

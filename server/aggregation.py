@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import TejidoError
-from federation.heads import Tensors, add
 from federation.strategies import new_aggregation
+from federation.tensors import Tensors, add
 from federation.wire import from_record
 from server.validation import check_update
 
 if TYPE_CHECKING:
-    from flwr.app import ArrayRecord
+    from federation.wire import ArrayRecord
 
 
 @dataclass

@@ -19,7 +19,7 @@ from typing import Any
 from catalog.errors import ObjectMissing
 from catalog.manifest import VERSION, version_of_run
 from catalog.objects import ObjectStore, delete_all
-from federation.heads import Tensors, from_safetensors, to_safetensors
+from federation.tensors import Tensors, from_safetensors, to_safetensors
 from server.errors import ModelDamaged
 
 

@@ -13,20 +13,19 @@ from core.progress import NoProgress
 from core.settings import Settings
 from federation.config import FederationConfig
 from federation.evaluation import Retrieval
-from federation.heads import Tensors, count, initial_tensors, size_bytes
+from federation.heads import initial_tensors
 from federation.presets import Preset, load_preset
+from federation.tensors import Tensors, count, size_bytes
 from server.checkpoints import RoundReport, RunFolder
 from server.gallery import Gallery, load_gallery
 from server.model_card import model_card
 from server.models import write_model
 from server.rounds import Client, Expected, preflight, run_round, wait_for_nodes
-from server.stores import open_stores
+from server.stores import local_artifacts, open_stores, tracking_uri
 from server.tracking import CHALLENGER, FEDERATED_EXPERIMENT, MODEL, Tracker
 
 if TYPE_CHECKING:
-    from flwr.serverapp import Grid
-
-LOCAL_TRACKING = "mlflow.db"
+    from server.rounds import Grid
 
 
 @dataclass
@@ -70,7 +69,7 @@ def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder:
         folder.name,
         params=config.to_run_config(),
         tags={"run_key": folder.name, "catalogue_version": manifest.version, "base_hash": preset.base_hash},
-        artifacts=_local_artifacts(settings),
+        artifacts=local_artifacts(settings),
     )
     run = Run(settings, config, folder, preset, manifest, tracker, tracking_run)
     try:
@@ -82,19 +81,6 @@ def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder:
     folder.finish(result)
     run.say("completed", done=config.rounds, total=config.rounds)
     return result
-
-
-def tracking_uri(settings: Settings) -> str:
-    """The MLflow server; in a simulation without one, a SQLite file in the simulation's folder."""
-    if settings.mlflow_uri is None and settings.simulation_dir:
-        return f"sqlite:///{settings.simulation_dir.resolve() / LOCAL_TRACKING}"
-    return settings.required("mlflow_uri")
-
-
-def _local_artifacts(settings: Settings) -> str | None:
-    if settings.mlflow_uri is None and settings.simulation_dir:
-        return (settings.simulation_dir.resolve() / "mlflow").as_uri()
-    return None
 
 
 def _stages(grid: Grid, run: Run, data: Any) -> dict[str, Any]:

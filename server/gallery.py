@@ -17,8 +17,9 @@ from core.progress import Progress
 from federation.encoder import Encoder
 from federation.evaluation import Retrieval, evaluate_retrieval
 from federation.features import FeatureSource, LazyTowers, ProductFeatures
-from federation.heads import Tensors, heads_from
+from federation.heads import heads_from
 from federation.presets import Preset
+from federation.tensors import Tensors
 from server.stores import OWNER
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from federation.encoder import Encoder
 from federation.errors import PresetError
-from federation.heads import Tensors, from_safetensors, to_safetensors
 from federation.presets import Preset, load_preset, parse_preset
+from federation.tensors import Tensors, from_safetensors, to_safetensors
 from server.errors import ModelDamaged
 
 HEADS, PRESET, HASHES, CARD = "heads.safetensors", "preset.json", "hashes.json", "model-card.md"

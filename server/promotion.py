@@ -13,12 +13,12 @@ from core.progress import NoProgress, Progress
 from core.settings import Settings
 from federation.errors import ShapeError
 from federation.evaluation import Retrieval
-from federation.heads import Tensors, initial_tensors
+from federation.heads import initial_tensors
 from federation.presets import Preset
-from server.coordinator import tracking_uri
+from federation.tensors import Tensors
 from server.gallery import Gallery, load_gallery
 from server.serving import fetch
-from server.stores import open_stores
+from server.stores import open_stores, tracking_uri
 from server.tracking import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, Tracker
 
 RESAMPLES = 10_000

@@ -11,11 +11,12 @@ from flwr.app import ConfigRecord, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
 
 from federation.config import FederationConfig
-from federation.heads import Tensors
+from federation.tensors import Tensors
 from federation.wire import to_record
 from server.aggregation import RoundSum
 from server.errors import ClientsMissing, QuorumMissed
 
+__all__ = ["Client", "Expected", "Grid", "preflight", "run_round", "wait_for_nodes"]
 POLL_S = 0.5
 PREFLIGHT_S = 60.0
 Say = Callable[[str], None]

@@ -16,7 +16,6 @@ from server.checkpoints import RunFolder
 from server.errors import ClientsMissing, RunFailed, ServerError, SuperLinkUnreachable
 from server.flower import FINISHED, Flower
 from server.stores import open_stores
-from server.tracking import Tracker
 
 FederationResult = dict[str, Any]
 WATCH_S = 1.0
@@ -34,6 +33,9 @@ def preflight(settings: Settings) -> dict[str, Any]:
         CatalogueMissing, StorageUnreachable, TrackingUnreachable, SuperLinkUnreachable: what is not there.
         ClientsMissing: not one client of the catalogue is online.
     """
+    # MLflow takes seconds to import, and following a run needs none of it.
+    from server.tracking import Tracker
+
     manifest = live_manifest(open_stores(settings).data)
     Tracker(settings.required("mlflow_uri")).ping()
     online = sum(node.status == ONLINE for node in _flower(settings).nodes())

@@ -10,9 +10,9 @@ from pathlib import Path
 from catalog.index import IndexVersion
 from core.settings import Settings
 from federation.encoder import Encoder
-from server.coordinator import tracking_uri
 from server.errors import ModelDamaged
 from server.models import StoredModel, read_model
+from server.stores import tracking_uri
 from server.tracking import CHAMPION, MODEL, ModelVersion, Tracker
 
 

@@ -1,4 +1,4 @@
-"""Where the coordinator reads the catalogue and keeps its checkpoints: buckets, or a simulation's folder."""
+"""Where the coordinator reads the catalogue, keeps checkpoints and tracks: services, or a simulation's folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from catalog.objects import DirectoryStore, ObjectStore, S3ObjectStore
 from core.settings import Settings
 
+LOCAL_TRACKING = "mlflow.db"
 OWNER = "coordinator"
 """Whose features the coordinator caches; the index build shares them."""
 
@@ -26,3 +27,17 @@ def open_stores(settings: Settings) -> Stores:
         return Stores(DirectoryStore(root / "data"), DirectoryStore(root / "checkpoints"))
     data, checkpoints = (S3ObjectStore(settings.platform_bucket(name)) for name in ("data", "checkpoints"))
     return Stores(data, checkpoints)
+
+
+def tracking_uri(settings: Settings) -> str:
+    """The MLflow server; in a simulation without one, a SQLite file in the simulation's folder."""
+    if settings.mlflow_uri is None and settings.simulation_dir:
+        return f"sqlite:///{settings.simulation_dir.resolve() / LOCAL_TRACKING}"
+    return settings.required("mlflow_uri")
+
+
+def local_artifacts(settings: Settings) -> str | None:
+    """Where a simulation without an MLflow server keeps artifacts; None leaves that to the server."""
+    if settings.mlflow_uri is None and settings.simulation_dir:
+        return (settings.simulation_dir.resolve() / "mlflow").as_uri()
+    return None

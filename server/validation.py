@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from federation.errors import UpdateRejected
-from federation.heads import Tensors
+from federation.tensors import Tensors
 
 
 def check_update(delta: Tensors, *, examples: object, loss: object, enrolled: int) -> int:

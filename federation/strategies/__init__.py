@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from federation.errors import FederationConfigError
-from federation.heads import Tensors
 from federation.strategies.fedavg import FedAvg
+from federation.tensors import Tensors
 
 
 class Aggregation(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from federation.errors import NothingToLearn
-from federation.heads import Tensors
+from federation.tensors import Tensors
 
 
 class FedAvg:

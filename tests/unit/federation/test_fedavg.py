@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from federation.errors import FederationConfigError, NothingToLearn
-from federation.heads import Tensors
 from federation.strategies import new_aggregation
+from federation.tensors import Tensors
 
 
 def delta(seed: int) -> Tensors:

@@ -8,10 +8,11 @@ from PIL import Image
 
 from federation.encoder import Encoder
 from federation.errors import HeadsError, ImageError
-from federation.heads import Heads, from_safetensors, heads_from, initial_tensors, to_safetensors
+from federation.heads import Heads, heads_from, initial_tensors
 from federation.model import Towers, build_towers
 from federation.preprocessing import decode, square
 from federation.presets import load_preset
+from federation.tensors import from_safetensors, to_safetensors
 
 RED = Image.new("RGB", (60, 80), "red")
 

@@ -7,8 +7,9 @@ import pytest
 from flwr.app import Array, ArrayRecord
 
 from federation.errors import UpdateRejected
-from federation.heads import Tensors, initial_tensors
+from federation.heads import initial_tensors
 from federation.presets import load_preset
+from federation.tensors import Tensors
 from federation.wire import from_record, to_record
 
 

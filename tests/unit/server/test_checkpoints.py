@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from catalog.objects import DirectoryStore
-from federation.heads import Tensors, initial_tensors
+from federation.heads import initial_tensors
 from federation.presets import load_preset
+from federation.tensors import Tensors
 from server.checkpoints import RoundReport, RunFolder
 from server.errors import ModelDamaged
 from server.models import read_model, write_model

@@ -10,8 +10,9 @@ import pytest
 from flwr.app import ConfigRecord, Error, Message, MetricRecord, RecordDict
 
 from federation.config import FederationConfig
-from federation.heads import Tensors, add, initial_tensors
+from federation.heads import initial_tensors
 from federation.presets import load_preset
+from federation.tensors import Tensors, add
 from federation.wire import from_record, to_record
 from server.errors import ClientsMissing, QuorumMissed
 from server.rounds import Client, Expected, preflight, run_round, wait_for_nodes

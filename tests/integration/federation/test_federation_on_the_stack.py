@@ -1,0 +1,171 @@
+"""The whole learning path on real parts: ETL → SuperLink and SuperNodes → MLflow → promotion → index → search."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog.etl import client_stores, load
+from catalog.index import IndexStore
+from catalog.manifest import client_manifest, live_manifest
+from catalog.objects import S3ObjectStore
+from catalog.store import CatalogueStore
+from core.progress import NoProgress
+from core.settings import ClientBucket, Settings
+from embedded.stack import Stack
+from federation.config import FederationConfig
+from server.checkpoints import RunFolder
+from server.errors import ModelDamaged, ModelMissing, RunFailed
+from server.indexing import build_index, index_status
+from server.promotion import promote
+from server.runs import preflight, run_federation, run_status
+from server.serving import load_champion, load_version
+from server.stores import open_stores
+from server.tracking import CHAMPION, Tracker
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+PRODUCTS = 300
+CONFIG = FederationConfig(rounds=2)
+
+
+class Recorder(NoProgress):
+    """Remembers the stages that it was told of."""
+
+    def __init__(self) -> None:
+        self.stages: set[str] = set()
+
+    def update(self, stage: str, done: int, total: int | None, detail: str = "") -> None:
+        self.stages.add(stage)
+
+
+@pytest.fixture(scope="module")
+def settings(stack: Stack) -> Settings:
+    return stack.settings()
+
+
+@pytest.fixture(scope="module")
+def catalogue(settings: Settings, fashion_dir: Path) -> dict[str, Any]:
+    """Three hundred real products, published, and partitioned into the clients' buckets."""
+    clients = json.loads(Path(settings.required("clients_file")).read_text())
+    buckets = client_stores(ClientBucket(**client) for client in clients)
+    with CatalogueStore(settings.required("postgres_dsn")) as rows:
+        return load(
+            f"dir:{fashion_dir}", store=open_stores(settings).data, catalogue=rows, clients=buckets, limit=PRODUCTS
+        )
+
+
+@pytest.fixture(scope="module")
+def result(settings: Settings, catalogue: dict[str, Any]) -> dict[str, Any]:
+    """One federated run on the SuperLink and its SuperNodes."""
+    progress = Recorder()
+    found = run_federation(settings, CONFIG, f"manual__{uuid.uuid4().hex}+00:00", progress)
+    assert "rounds" in progress.stages
+    return found
+
+
+def test_run_counts_every_client_in_every_round(result: dict[str, Any]) -> None:
+    assert [entry["round"] for entry in result["rounds"]] == [1, 2]
+    assert all(entry["replies"] == 3 and entry["rejected"] == 0 for entry in result["rounds"])
+    assert all(entry["bytes_up"] > 0 and entry["bytes_down"] > 0 for entry in result["rounds"])
+
+
+def test_trained_model_finds_more_than_the_untrained_one(result: dict[str, Any]) -> None:
+    recall = result["recall_at_10"]
+    assert recall["gallery"] == PRODUCTS
+    assert recall["challenger"] > recall["zero_shot"] + 0.1
+
+
+def test_finished_key_gives_its_result_again_without_training(settings: Settings, result: dict[str, Any]) -> None:
+    assert run_federation(settings, CONFIG, result["run_id"], NoProgress()) == result
+
+
+def test_status_tells_the_rounds(settings: Settings, result: dict[str, Any]) -> None:
+    status = run_status(settings, result["run_id"])
+    assert status["stage"] == "completed"
+    assert len(status["rounds"]) == 2
+    with pytest.raises(RunFailed, match="no run"):
+        run_status(settings, "never-was")
+
+
+def test_checkpoint_of_every_round_can_be_read_back(settings: Settings, result: dict[str, Any]) -> None:
+    folder = RunFolder(open_stores(settings).checkpoints, result["run_id"])
+    last = folder.last_round()
+    assert last is not None
+    assert last[0] == 2
+    assert folder.load_round(1).keys() == last[1].keys()
+
+
+def test_mlflow_has_one_step_a_round_and_a_model_version_without_pickle(
+    settings: Settings, result: dict[str, Any], tmp_path: Path
+) -> None:
+    tracker = Tracker(settings.required("mlflow_uri"))
+    metrics = tracker.metrics(result["mlflow"]["run_id"])
+    assert metrics["test_recall_at_10"] == pytest.approx(result["recall_at_10"]["challenger"])
+    assert metrics["replies"] == 3
+    version = tracker.require(result["mlflow"]["version"])
+    files = {path.name for path in tracker.download(version, tmp_path).iterdir()}
+    assert files == {"heads.safetensors", "preset.json", "hashes.json", "model-card.md"}
+
+
+def test_preflight_counts_the_clients_online(settings: Settings, catalogue: dict[str, Any]) -> None:
+    found = preflight(settings)
+    assert found["online"] == 3
+    assert [client["name"] for client in found["clients"]] == ["aurora", "boreal", "cobre"]
+
+
+def test_client_s_bucket_holds_its_partition_of_the_live_version(stack: Stack, catalogue: dict[str, Any]) -> None:
+    own = stack.client_settings("aurora")
+    assert own.client_bucket is not None
+    manifest = client_manifest(S3ObjectStore(own.platform_bucket(own.client_bucket)))
+    assert manifest.version == catalogue["version"]
+
+
+def test_challenger_becomes_champion_is_indexed_and_answers(settings: Settings, result: dict[str, Any]) -> None:
+    promoted = promote(settings)
+    assert promoted["promoted"]
+    assert promoted["alias"] == CHAMPION
+    assert promoted["interval"][0] > 0
+    again = promote(settings)
+    assert not again["promoted"]
+    assert again["version"] == promoted["version"]
+
+    progress = Recorder()
+    built = build_index(settings, progress)
+    assert progress.stages >= {"encoding", "indexing"}
+    assert (built["products"], built["up_to_date"]) == (PRODUCTS, False)
+    assert build_index(settings, NoProgress())["up_to_date"]
+    assert index_status(settings)["live"] == built["version"]
+
+    served = load_champion(settings, settings.features_dir)
+    assert served.version == promoted["version"]
+    with (
+        IndexStore(settings.required("postgres_dsn")) as index,
+        CatalogueStore(settings.required("postgres_dsn")) as rows,
+    ):
+        live = index.live()
+        assert live is not None
+        encoder = load_version(settings, live).encoder
+        answer = index.search(encoder.encode_texts(["black shoes"])[0], 10, version=live.id)
+        found = rows.files([hit.product_id for hit in answer.hits])
+        assert (
+            sum("Shoe" in str(file.article_type) or "shoe" in file.product_display_name.lower() for file in found) >= 3
+        )
+        with pytest.raises(ModelDamaged):
+            load_version(settings, dataclasses.replace(live, model_hash="0" * 64))
+
+
+def test_version_that_never_was_is_named(settings: Settings, result: dict[str, Any]) -> None:
+    with pytest.raises(ModelMissing, match="999"):
+        load_champion(settings, settings.features_dir, version="999")
+
+
+def test_run_that_cannot_meet_its_minimum_ends_with_the_reason(settings: Settings, catalogue: dict[str, Any]) -> None:
+    config = FederationConfig(preset="tiny", rounds=1, min_clients=4, wait_s=1.0)
+    with pytest.raises(RunFailed, match=r"server\.clients_missing"):
+        run_federation(settings, config, f"too-few-{uuid.uuid4().hex[:8]}", NoProgress())
+    assert live_manifest(open_stores(settings).data).version == catalogue["version"]
