@@ -64,6 +64,12 @@ class ApiRefused(CommandError):
     code = "api.refused"
 
 
+class BucketOutdated(CommandError):
+    """A client's bucket holds another catalogue version than the one that is live."""
+
+    code = "command.bucket_outdated"
+
+
 class RunUnknown(CommandError):
     """No federated run has this id."""
 

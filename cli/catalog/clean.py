@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from catalog import etl
-from cli.catalog.options import RunOption, data_store, summary_table, version_of
+from catalog.manifest import version_of_run
+from cli.catalog.options import RunOption, data_store, summary_table
 from cli.output import Format, FormatOption, emit
 from cli.progress import command_progress
 from cli.session import DEFAULT_STATE, StateOption, platform_settings
@@ -13,5 +14,5 @@ def clean(run: RunOption, state: StateOption = DEFAULT_STATE, how: FormatOption 
     """Clean what was obtained and split it by name into train, val and test."""
     settings = platform_settings(state)
     with command_progress(settings) as progress:
-        result = etl.clean_and_split(version_of(run), store=data_store(settings), progress=progress)
+        result = etl.clean_and_split(version_of_run(run), store=data_store(settings), progress=progress)
     emit(result, how, summary_table)

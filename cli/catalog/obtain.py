@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from catalog import etl
-from cli.catalog.options import ProductsOption, RunOption, SeedOption, SourceOption, data_store, version_of
+from catalog.manifest import version_of_run
+from cli.catalog.options import ProductsOption, RunOption, SeedOption, SourceOption, data_store
 from cli.output import Format, FormatOption, emit
 from cli.progress import command_progress
 from cli.session import DEFAULT_STATE, StateOption, platform_settings
@@ -21,6 +22,6 @@ def obtain(
     settings = platform_settings(state)
     with command_progress(settings) as progress:
         result = etl.obtain(
-            version_of(run), spec=source, store=data_store(settings), limit=products, seed=seed, progress=progress
+            version_of_run(run), spec=source, store=data_store(settings), limit=products, seed=seed, progress=progress
         )
     emit(result, how, lambda found: f"{found['read']:,} rows obtained from {source}.")

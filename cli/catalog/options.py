@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,18 +13,11 @@ from rich.table import Table
 from catalog.objects import ObjectStore, S3ObjectStore
 from core.settings import ClientBucket, Settings, SettingsError
 
-MAX_VERSION_CHARS = 80
-
 SourceOption = Annotated[str, typer.Option(help="hf:OWNER/NAME, dir:PATH (styles.csv and images/) or synthetic.")]
 ProductsOption = Annotated[int | None, typer.Option(min=1, help="Take at most this many products.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of sampling, splits and partitions.")]
 PartitionOption = Annotated[str, typer.Option(help="iid, or 'dirichlet(0.5, sub_category)'.")]
 RunOption = Annotated[str, typer.Option("--run", help="Run whose catalogue version this step works on.")]
-
-
-def version_of(run: str) -> str:
-    """The catalogue version that belongs to a run: its id, less what cannot stand in a key."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", run).strip("-_")[:MAX_VERSION_CHARS]
 
 
 def data_store(settings: Settings) -> S3ObjectStore:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from catalog import etl
-from cli.catalog.options import PartitionOption, RunOption, client_stores, data_store, summary_table, version_of
+from catalog.manifest import version_of_run
+from cli.catalog.options import PartitionOption, RunOption, client_stores, data_store, summary_table
 from cli.output import Format, FormatOption, emit
 from cli.progress import command_progress
 from cli.session import DEFAULT_STATE, StateOption, platform_settings
@@ -19,7 +20,7 @@ def partition(
     settings = platform_settings(state)
     with command_progress(settings) as progress:
         result = etl.partition(
-            version_of(run),
+            version_of_run(run),
             spec=partition,
             clients=client_stores(settings),
             store=data_store(settings),
