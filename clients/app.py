@@ -17,9 +17,6 @@ from core.settings import load_settings
 from federation.config import FederationConfig
 from federation.wire import from_record, to_record
 
-THREAD_SHARE = 0.5
-"""Of the machine's cores: clients often share one, and none may take it all."""
-
 app = ClientApp()
 Handler = Callable[[Message, Context], RecordDict]
 
@@ -63,9 +60,9 @@ def train(message: Message, context: Context) -> RecordDict:
     from clients.learning import Task, learn
     from federation.heads import initial_tensors
     from federation.presets import load_preset
-    from federation.torch_fixes import limit_threads
+    from federation.torch_fixes import compute_alone
 
-    limit_threads(share=THREAD_SHARE)
+    compute_alone()
     values = message.content.config_records["config"]
     config = FederationConfig.from_run_config(values)
     task = Task(config, _whole(values["round"]), str(values["catalogue-version"]), str(values["base-hash"]))

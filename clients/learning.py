@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,9 @@ def learn(dataset: Dataset, start: Tensors, task: Task, *, features_dir: Path) -
             f"{dataset.client} holds catalogue {dataset.manifest.version}, the run is about {task.catalogue_version}.",
             hint="Start the run again: the catalogue was loaded in between.",
         )
-    source = FeatureSource(preset, root=features_dir, owner=dataset.client)
+    # Clients often share a machine, and none may take it all.
+    workers = max(1, (os.cpu_count() or 1) // 2)
+    source = FeatureSource(preset, root=features_dir, owner=dataset.client, workers=workers)
     features = source.of(dataset.products(), total=dataset.manifest.products)
     seed = _seed(task.config.seed, dataset.client, task.round)
     return train_heads(start, features, preset=preset, config=task.config, seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, cast
 
 import numpy as np
@@ -28,6 +29,8 @@ class Towers:
         self.preset = preset
         self._model = model.eval().requires_grad_(False)
         self._tokenizer = tokenizer
+        # Fast tokenizers fail ("Already borrowed") when two threads use one.
+        self._tokenizing = threading.Lock()
 
     @torch.inference_mode()
     def encode_images(self, images: list[bytes]) -> FloatArray:
@@ -39,7 +42,8 @@ class Towers:
     @torch.inference_mode()
     def encode_texts(self, texts: list[str]) -> FloatArray:
         """(B, text_features) float32, not normalised."""
-        tokens: Tensor = self._tokenizer(texts)
+        with self._tokenizing:
+            tokens: Tensor = self._tokenizer(texts)
         if "hf_model_name" in self.preset.open_clip["text_cfg"]:
             # Padding is masked out in this tower, so that dropping columns of padding changes nothing but the cost.
             tokens = tokens[:, : max(1, int((tokens != 0).sum(1).max()))]

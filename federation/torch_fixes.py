@@ -45,7 +45,6 @@ def _torchvision_operators_load() -> bool:
     return hasattr(torch.ops.torchvision, "nms")
 
 
-def limit_threads(*, share: float) -> None:
-    """Take ``share`` of the machine's cores for PyTorch, at least one; OMP_NUM_THREADS, when set, wins."""
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, round((os.cpu_count() or 1) * share)))
+def compute_alone() -> None:
+    """One thread for this process's own tensors: small ones gain nothing from more, and lose on a busy machine."""
+    torch.set_num_threads(1)

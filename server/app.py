@@ -9,7 +9,7 @@ from core.errors import TejidoError
 from core.logs import configure_logs
 from core.settings import load_settings
 from federation.config import FederationConfig
-from federation.torch_fixes import limit_threads
+from federation.torch_fixes import compute_alone
 from server.checkpoints import RunFolder
 from server.coordinator import coordinate
 from server.stores import open_stores
@@ -21,7 +21,7 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """Coordinate the run; an error is written where whoever waits looks, then passed on to Flower."""
     configure_logs()
-    limit_threads(share=1.0)
+    compute_alone()
     settings = load_settings()
     folder = RunFolder(open_stores(settings).checkpoints, str(context.run_config["run-key"]))
     try:

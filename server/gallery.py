@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ def load_gallery(
     towers: LazyTowers | None = None,
 ) -> Gallery:
     """Read and encode the catalogue; what was encoded before comes from the cache, without loading the towers."""
-    source = FeatureSource(preset, root=features_dir, owner=OWNER, towers=towers)
+    source = FeatureSource(preset, root=features_dir, owner=OWNER, towers=towers, workers=os.cpu_count() or 1)
     shards = [shard for split in SPLITS for shard in manifest.splits[split]]
     products = source.of(read_shards(store, shards), total=manifest.kept, progress=progress)
     bounds = np.cumsum([0] + [manifest.products(split) for split in SPLITS])

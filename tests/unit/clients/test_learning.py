@@ -114,7 +114,6 @@ def asked(kind: str, content: RecordDict, root: Path, monkeypatch: pytest.Monkey
     """The real ClientApp's reply to one message."""
     monkeypatch.setenv("TEJIDO_SIMULATION_DIR", str(root))
     monkeypatch.setenv("TEJIDO_CACHE_DIR", str(root / "cache"))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     TaskIdentity.run_id, TaskIdentity.task_id, TaskIdentity.node_id = 1, 1, 1
     context = Context(run_id=1, node_id=1, node_config={"partition-id": 1}, state=RecordDict(), run_config={})
     message = Message(content, dst_node_id=1, message_type=kind, group_id="1")
