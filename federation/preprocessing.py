@@ -43,7 +43,10 @@ def decode(data: bytes) -> Image.Image:
                 rgba = image.convert("RGBA")
                 return Image.alpha_composite(Image.new("RGBA", rgba.size, (*WHITE, 255)), rgba).convert("RGB")
             return image.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        # Which of them Pillow uses, and from what size on, depends on settings that the whole process shares.
+        raise ImageError(f"The picture is too large: {error}.", hint="At most 25 megapixels.") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"The picture cannot be read: {error}.", hint="Send a JPEG, PNG or WebP file.") from None
 
 

@@ -31,7 +31,8 @@ LEEWAY_S = 30
 MAX_SUBJECT_CHARS = 128
 
 _SEGMENTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_REQUIRED = {f"require_{claim}": True for claim in ("aud", "iss", "exp", "iat", "nbf", "sub", "jti")}
+# Not exp and nbf: jose takes a required claim for one to verify too, by its own clock, whatever verify_exp says.
+_REQUIRED = {f"require_{claim}": True for claim in ("aud", "iss", "iat", "sub", "jti")}
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class AccessTokens:
                 algorithms=[ALGORITHM],
                 audience=self.audience,
                 issuer=self.issuer,
-                # Times are checked below, by our clock and by type: jose takes a textual exp for a number.
+                # Times are required and checked below, by our clock and by type: jose takes a textual exp for a number.
                 options={**_REQUIRED, "verify_exp": False, "verify_nbf": False, "leeway": LEEWAY_S},
             )
         except (JOSEError, ValueError, TypeError, RecursionError) as error:
