@@ -86,7 +86,7 @@ class Flower:
         except ValueError:
             answer = {}
         if not answer.get("success"):
-            said = answer.get("error-message") or done.stderr.strip() or done.stdout.strip() or "nothing"
+            said = str(answer.get("error-message") or done.stderr.strip() or done.stdout.strip() or "nothing")
             if _is_about_the_connection(said):
                 raise self._unreachable(said)
             raise RunFailed(f"`flwr {arguments[0]}` failed: {said[-600:]}", hint="Look at the SuperLink's log.")
@@ -104,7 +104,8 @@ class Flower:
 
     def _unreachable(self, said: str) -> SuperLinkUnreachable:
         return SuperLinkUnreachable(
-            f"The SuperLink behind connection {self.connection!r} did not answer: {said[-300:]}",
+            # What Flower says first is what it was about to do; the reason stands last.
+            f"The SuperLink behind connection {self.connection!r} did not answer: {said.strip().splitlines()[-1]}",
             hint=f"Is it running? Its address stands in {self.home}/config.toml.",
         )
 
