@@ -21,7 +21,7 @@ lint: dev  ## Check style and types
 	@.venv/bin/mypy
 
 bench: setup dev  ## Run the benchmarks (ONLY=name for one)
-	@.venv/bin/python -m benchmarks $(ONLY)
+	@for file in benchmarks/$(or $(ONLY),*).py; do echo "== $$file"; .venv/bin/python $$file || exit 1; done
 
 setup:  ## Make both environments, or do nothing when they are up to date
 	@PYTHON=$(PYTHON) scripts/setup.sh platform airflow

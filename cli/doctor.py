@@ -70,7 +70,7 @@ def _airflow() -> Finding:
 
 def _weights() -> Finding:
     try:
-        load_preset("lite")
+        load_preset("lite").verify_weights()
         return Finding("Base weights (lite)", "found", is_fine=True)
     except TejidoError as error:
         return Finding("Base weights (lite)", "unusable", is_fine=False, advice=str(error))

@@ -70,12 +70,6 @@ class BucketOutdated(CommandError):
     code = "command.bucket_outdated"
 
 
-class RunUnknown(CommandError):
-    """No federated run has this id."""
-
-    code = "command.run_unknown"
-
-
 class StackNotRunning(CommandError):
     """No stack runs in this state folder."""
 

@@ -7,12 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Group
 
-from cli.errors import RunUnknown
 from cli.federation.options import rounds_table
 from cli.output import Format, FormatOption, emit
 from cli.session import DEFAULT_STATE, StateOption, platform_settings
-from server.checkpoints import RunFolder
-from server.stores import open_stores
+from server.runs import run_status
 
 
 def status(
@@ -21,14 +19,8 @@ def status(
     how: FormatOption = Format.TEXT,
 ) -> None:
     """Show the stage of a run, and what its rounds brought so far."""
-    folder = RunFolder(open_stores(platform_settings(state)).checkpoints, run)
-    found = folder.status()
-    if found is None:
-        raise RunUnknown(f"There is no run {run!r}.", hint="Runs are named by `tejido federation run` and by Airflow.")
-    result = folder.result()
-    emit({**found, "result": result}, how, _text)
+    emit(run_status(platform_settings(state), run), how, _text)
 
 
-def _text(found: dict[str, Any]) -> Group | str:
-    line = f"{found['stage']}: {found.get('message', '')}"
-    return Group(line, rounds_table(found["result"]["rounds"])) if found["result"] else line
+def _text(found: dict[str, Any]) -> Group:
+    return Group(f"{found['stage']}: {found.get('message', '')}".rstrip(": "), rounds_table(found.get("rounds", [])))
