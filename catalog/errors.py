@@ -14,7 +14,7 @@ TejidoError
 
 from __future__ import annotations
 
-from core.errors import TejidoError
+from core.errors import EX_TEMPFAIL, TejidoError
 
 
 class CatalogError(TejidoError):
@@ -51,6 +51,7 @@ class HubUnreachable(CatalogError):
     """The Hugging Face hub did not answer."""
 
     code = "catalog.hub_unreachable"
+    exit_status = EX_TEMPFAIL
 
 
 class CatalogueEmpty(CatalogError):
@@ -105,6 +106,7 @@ class StorageUnreachable(CatalogError):
     """The object store did not answer."""
 
     code = "catalog.storage_unreachable"
+    exit_status = EX_TEMPFAIL
 
 
 class StorageRefused(CatalogError):
@@ -123,6 +125,7 @@ class DatabaseUnreachable(CatalogError):
     """PostgreSQL did not answer."""
 
     code = "catalog.database_unreachable"
+    exit_status = EX_TEMPFAIL
 
 
 class DatabaseRefused(CatalogError):

@@ -16,6 +16,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+EX_TEMPFAIL = 75
+"""Exit status of what may well succeed when it is tried again (sysexits.h): a scheduler retries only this."""
+
 
 class TejidoError(Exception):
     """Something went wrong that the reader of the message can act on.

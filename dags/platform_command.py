@@ -13,19 +13,23 @@ import subprocess
 from typing import Any
 
 from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowFailException
 
 GRACE_S = 10
+EX_TEMPFAIL = 75
+"""The platform's exit status for what may succeed when it is tried again; so may a command that was killed."""
 
 
 class PlatformCommandFailed(Exception):
-    """The command ended with a non-zero exit; its own error stands above in the log."""
+    """The command failed, and another try may succeed."""
 
 
 def run_tejido(*arguments: object, progress_key: str | None = None) -> Any:
     """Run ``tejido ARGUMENTS --format json`` and return its result; None arguments are left out.
 
     Raises:
-        PlatformCommandFailed: it ended with a non-zero exit.
+        PlatformCommandFailed: it failed, and may succeed when it is tried again.
+        AirflowFailException: it failed for good; Airflow does not try again.
     """
     command = [os.environ["TEJIDO_BIN"], *(str(a) for a in arguments if a is not None), "--format", "json"]
     environment = dict(os.environ)
@@ -36,23 +40,35 @@ def run_tejido(*arguments: object, progress_key: str | None = None) -> Any:
         command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
     try:
-        output = _copy_output(process)
+        said, output = _copy_output(process)
         status = process.wait()
     finally:
         _end(process)
     if status != 0:
-        raise PlatformCommandFailed(f"`tejido {' '.join(command[1:3])}` ended with exit status {status}.")
+        kind = PlatformCommandFailed if status == EX_TEMPFAIL or status < 0 else AirflowFailException
+        raise kind(f"`tejido {' '.join(command[1:3])}` ended with exit status {status}. {_reason(said)}".rstrip())
     return json.loads(output)
 
 
-def _copy_output(process: subprocess.Popen[str]) -> str:
-    """Print stderr line by line as it comes; return the last line of stdout."""
+def _copy_output(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Print stderr line by line as it comes; return its last line, and the last line of stdout."""
     if process.stderr is None or process.stdout is None:
         raise RuntimeError("the command was started without pipes")
+    said = ""
     for line in process.stderr:
-        print(line.rstrip(), flush=True)
+        said = line.rstrip()
+        print(said, flush=True)
     lines = process.stdout.read().strip().splitlines()
-    return lines[-1] if lines else "null"
+    return said, lines[-1] if lines else "null"
+
+
+def _reason(said: str) -> str:
+    """The platform's error as people read it, where the last line of stderr holds one."""
+    try:
+        error = json.loads(said)["error"]
+        return f"{error['message']} {error['hint']} [{error['code']}]"
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _end(process: subprocess.Popen[str]) -> None:

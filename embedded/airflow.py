@@ -109,7 +109,8 @@ class AirflowHome:
                 "secret_key": self.state.secret("airflow-secret-key"),
                 "expose_config": False,
             },
-            "api_auth": {"jwt_secret": self.state.secret("airflow-jwt-secret")},
+            # Airflow signs with HMAC-SHA-512, whose key should be as long as its digest.
+            "api_auth": {"jwt_secret": self.state.secret("airflow-jwt-secret", length_bytes=64)},
             "scheduler": {"scheduler_idle_sleep_time": 0.5, "enable_health_check": False},
             "dag_processor": {"parsing_processes": 1, "refresh_interval": 30, "min_file_process_interval": 30},
             "logging": {"base_log_folder": logs, "dag_processor_child_process_log_directory": logs / "dag_processor"},

@@ -72,9 +72,9 @@ class StateFolder:
             path.mkdir(exist_ok=True, mode=PRIVATE)
         return path
 
-    def secret(self, name: str) -> str:
-        """One secret: 32 random bytes in URL-safe base64, made at the first start."""
-        return secret_once(self.secrets / name, length_bytes=32)
+    def secret(self, name: str, *, length_bytes: int = 32) -> str:
+        """One secret: random bytes in URL-safe base64, made at the first start."""
+        return secret_once(self.secrets / name, length_bytes=length_bytes)
 
 
 class StateLock:

@@ -12,7 +12,7 @@ ServerError
 
 from __future__ import annotations
 
-from core.errors import TejidoError
+from core.errors import EX_TEMPFAIL, TejidoError
 
 
 class ServerError(TejidoError):
@@ -25,30 +25,35 @@ class ClientsMissing(ServerError):
     """Too few clients are online, or too few of them are fit to take part."""
 
     code = "server.clients_missing"
+    exit_status = EX_TEMPFAIL
 
 
 class QuorumMissed(ServerError):
     """Too few valid updates came back in a round before its deadline."""
 
     code = "server.quorum_missed"
+    exit_status = EX_TEMPFAIL
 
 
 class RunFailed(ServerError):
     """The federated run ended without a result."""
 
     code = "server.run_failed"
+    exit_status = EX_TEMPFAIL
 
 
 class SuperLinkUnreachable(ServerError):
     """Flower's SuperLink did not answer."""
 
     code = "server.superlink_unreachable"
+    exit_status = EX_TEMPFAIL
 
 
 class TrackingUnreachable(ServerError):
     """The MLflow server did not answer, or refused."""
 
     code = "server.tracking_unreachable"
+    exit_status = EX_TEMPFAIL
 
 
 class ModelMissing(ServerError):

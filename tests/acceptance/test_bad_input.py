@@ -51,3 +51,22 @@ def test_an_unknown_partition_is_refused(state: Path) -> None:
 
 def test_an_unknown_preset_is_refused(state: Path) -> None:
     assert "enormous" in refused(state, "--preset", "enormous")
+
+
+@pytest.mark.timeout(300)
+def test_a_catalogue_of_broken_pictures_ends_with_the_reasons_and_publishes_nothing(
+    state: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "images").mkdir()
+    lines = ["id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"]
+    for number in range(1, 21):
+        (tmp_path / "images" / f"{number}.jpg").write_bytes(b"\xff\xd8\xff no picture")
+        lines.append(f"{number},Men,Apparel,Topwear,Tshirts,Blue,Summer,2012,Casual,Broken shirt {number}")
+    (tmp_path / "styles.csv").write_text("\n".join(lines))
+    ended = run("demo", "--source", f"dir:{tmp_path}", "--clients", 1, "--state", state, "--exit", timeout_s=240)
+    assert ended.returncode == 1
+    assert "catalog_etl.clean_and_split failed (try 1)" in ended.stderr
+    assert "20 of 20 products rejected (image_unreadable 20)" in ended.stderr
+    assert "catalog.empty" in ended.stderr
+    assert not (state / "s3" / "platform" / "data" / "manifest.json").exists()
+    assert processes_of(state) == []
