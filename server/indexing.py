@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from catalog.manifest import live_manifest
 from core.progress import Progress
 from core.settings import Settings
 from server.gallery import Gallery, load_gallery
+from server.index_status import fields_of
 from server.serving import ServedModel, load_champion
 from server.stores import open_stores
 
@@ -58,14 +58,6 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
     return _answer(swapped, began, up_to_date=False)
 
 
-def index_status(settings: Settings) -> dict[str, Any]:
-    """All index versions, newest first, and which is live."""
-    with IndexStore(settings.required("postgres_dsn")) as index:
-        live = index.live()
-        versions = [_fields(version) for version in index.versions()]
-    return {"live": live.id if live else None, "versions": versions}
-
-
 def _build(index: IndexStore, gallery: Gallery, model: ServedModel, progress: Progress) -> int:
     products = gallery.products
     version = index.begin(
@@ -95,11 +87,4 @@ def _is_current(live: IndexVersion, model: ServedModel, catalogue_version: str) 
 
 
 def _answer(version: IndexVersion, began: float, *, up_to_date: bool) -> dict[str, Any]:
-    return _fields(version) | {"up_to_date": up_to_date, "seconds": round(time.monotonic() - began, 2)}
-
-
-def _fields(version: IndexVersion) -> dict[str, Any]:
-    """The report's names first, then the rest, times as ISO 8601."""
-    fields = asdict(version)
-    times = {name: value.isoformat() for name in ("created_at", "live_at") if (value := fields[name]) is not None}
-    return {"version": fields.pop("id"), **fields, **times}
+    return fields_of(version) | {"up_to_date": up_to_date, "seconds": round(time.monotonic() - began, 2)}

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from cli.output import Format, FormatOption, emit
 from cli.session import DEFAULT_STATE, StateOption, platform_settings
-from server.indexing import index_status
+from server.index_status import index_status
 
 
 def status(state: StateOption = DEFAULT_STATE, how: FormatOption = Format.TEXT) -> None:

@@ -21,7 +21,8 @@ from embedded.stack import Stack
 from federation.config import FederationConfig
 from server.checkpoints import RunFolder
 from server.errors import ModelDamaged, ModelMissing, RunFailed
-from server.indexing import build_index, index_status
+from server.index_status import index_status
+from server.indexing import build_index
 from server.promotion import promote
 from server.runs import preflight, run_federation, run_status
 from server.serving import load_champion, load_version
