@@ -99,7 +99,7 @@ class Airflow:
         return self._checked(self._request(method, path, **options))
 
     @retry(
-        retry=retry_if_exception_type(AirflowUnreachable), stop=stop_after_delay(12), wait=wait_fixed(1), reraise=True
+        retry=retry_if_exception_type(AirflowUnreachable), stop=stop_after_delay(5), wait=wait_fixed(1), reraise=True
     )
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         headers = {**options.pop("headers", {}), "Authorization": f"Bearer {self._authorized()}"}

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
 from catalog.store import CatalogueStore
 from cli.output import stderr
 from cli.session import ADMIN, ADMIN_PASSWORD
+from core.errors import TejidoError
 from embedded.memory import PeakMemory
 from embedded.running import Event
 from embedded.stack import Stack
@@ -28,7 +30,14 @@ def open_stack(state: Path, clients: Sequence[str]) -> Iterator[tuple[Stack, Pea
     )
     with PeakMemory() as memory, Stack(state, clients, tell=_tell) as stack:
         ensure_admin(stack)
-        yield stack, memory
+        try:
+            yield stack, memory
+        except TejidoError as error:
+            # Said at once: ending the services takes some seconds more.
+            stderr.print(f"  [red]✗[/] {escape(error.message.splitlines()[0])}", highlight=False, soft_wrap=True)
+            raise
+        finally:
+            stderr.print("Stopping the services …")
 
 
 def ensure_admin(stack: Stack) -> None:
