@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -205,3 +207,29 @@ def test_a_superlink_without_its_executor_counts_as_crashed(state_dir: Path) -> 
         crash = crash_of(stack)
     assert crash.message.startswith("Flower SuperLink lost its process flower-superexec.")
     assert left_over(state_dir) == []
+
+
+def test_a_client_is_online_again_at_once_after_the_superlink_was_killed(state_dir: Path) -> None:
+    parts = Parts(mlflow=False, airflow=False, api=False)
+    with Stack(state_dir, ["aurora"], parts=parts) as stack:
+        await_online(stack)
+        os.kill(stack.pids["superlink"], signal.SIGKILL)
+    # The database still has the client as online, which Flower takes for a second one of the same name.
+    assert node_status(state_dir) == "online"
+    with Stack(state_dir, ["aurora"], parts=parts) as stack:
+        await_online(stack)
+
+
+def node_status(state_dir: Path) -> str:
+    """What the SuperLink's database says of the only node."""
+    with closing(sqlite3.connect(state_dir / "superlink" / "state.db")) as connection:
+        return str(connection.execute("SELECT status FROM node").fetchone()[0])
+
+
+def await_online(stack: Stack) -> None:
+    """Wait until the only node is online."""
+    until = time.monotonic() + REPORTED_WITHIN_S
+    while node_status(stack.state.root) != "online":
+        stack.check()
+        assert time.monotonic() < until, "the client did not come online"
+        time.sleep(0.2)
