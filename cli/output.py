@@ -34,8 +34,13 @@ def emit(result: dict[str, Any], how: Format, as_text: Callable[[dict[str, Any]]
     """Print ``result`` once: as JSON on one line, or as whatever ``as_text`` renders."""
     if how is Format.JSON:
         print(json.dumps(result, ensure_ascii=False), flush=True)
+        return
+    rendered = as_text(result)
+    if isinstance(rendered, str):
+        # Plain: a token or a sentence must not be wrapped at some width, or read as markup.
+        print(rendered, flush=True)
     else:
-        console.print(as_text(result))
+        console.print(rendered)
 
 
 def show_error(error: TejidoError) -> None:

@@ -132,7 +132,7 @@ class Watch:
         stage = status.get("stage")
         if stage in ("encoding", "rounds"):
             self.progress.update(stage, status["done"], status["total"], status.get("message", ""))
-        elif stage:
+        elif stage and stage != "completed":
             self.progress.update("rounds", 0, None, f"{stage}: {status.get('message', '')}")
 
     def _ask_flower(self) -> None:

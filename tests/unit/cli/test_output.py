@@ -44,3 +44,9 @@ def test_an_error_is_json_where_results_are(
         "message": "no",
         "hint": "yes",
     }
+
+
+def test_a_long_text_is_not_wrapped_so_that_a_shell_can_take_it(capsys: pytest.CaptureFixture[str]) -> None:
+    token = "x" * 500 + "[bold]"
+    emit({"access_token": token}, Format.TEXT, lambda result: result["access_token"])
+    assert capsys.readouterr().out == f"{token}\n"
