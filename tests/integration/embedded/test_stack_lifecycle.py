@@ -145,6 +145,11 @@ def test_a_port_that_is_taken_is_replaced_and_said(state_dir: Path) -> None:
         assert "Valkey" in {event.service for event in notices}
 
 
+def hear_ctrl_c() -> None:
+    """As in a terminal: a shell makes what it starts in the background deaf to Ctrl-C, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 @pytest.mark.parametrize("moment", ["running", "starting"])
 def test_nothing_is_left_behind_however_the_stack_ends(state_dir: Path, how: signal.Signals, moment: str) -> None:
@@ -153,6 +158,7 @@ def test_nothing_is_left_behind_however_the_stack_ends(state_dir: Path, how: sig
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        preexec_fn=hear_ctrl_c,
     ) as command:
         assert command.stdout is not None
         for line in command.stdout:
