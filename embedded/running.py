@@ -77,8 +77,7 @@ class Running:
             _raise_if_ended(service, child)
             if (
                 service.slug in self._ready
-                and service.vital_child
-                and not child.has_descendant(service.vital_child)
+                and not _is_whole(service, child)
                 # It may be ending as a whole; then how it ended says more.
                 and child.how_it_ended() is None
             ):
@@ -111,7 +110,8 @@ class Running:
 
     def _await_answer(self, service: Service, child: Child, cancel: threading.Event) -> None:
         until = time.monotonic() + service.deadline_s
-        while not service.is_ready():
+        # Its own process answers before it has started the one below it, whose absence later counts as a crash.
+        while not (service.is_ready() and _is_whole(service, child)):
             _raise_if_ended(service, child)
             if time.monotonic() > until:
                 raise ServiceNotReady(
@@ -129,6 +129,11 @@ def keep_previous(steps: Steps) -> None:
     """Start a new log; the one of the start before is kept beside it."""
     if steps.log.exists():
         steps.log.replace(steps.log.with_suffix(".previous.log"))
+
+
+def _is_whole(service: Service, child: Child) -> bool:
+    """Whether the process below it that the service needs is there, if it needs one."""
+    return not service.vital_child or child.has_descendant(service.vital_child)
 
 
 def _raise_if_ended(service: Service, child: Child) -> None:
