@@ -4,6 +4,7 @@ ServerError
 ├── ClientsMissing        too few clients online, or too few fit to take part
 ├── QuorumMissed          too few valid updates in a round
 ├── RunFailed             the federated run ended without a result; carries the first error and the log's tail
+├── RunUnknown            there is no federated run of this id
 ├── SuperLinkUnreachable  Flower's SuperLink, or its command line, did not answer
 ├── TrackingUnreachable   MLflow did not answer or refused
 ├── ModelMissing          no such model version or alias
@@ -33,6 +34,12 @@ class QuorumMissed(ServerError):
 
     code = "server.quorum_missed"
     exit_status = EX_TEMPFAIL
+
+
+class RunUnknown(ServerError):
+    """There is no federated run of this id."""
+
+    code = "server.run_unknown"
 
 
 class RunFailed(ServerError):

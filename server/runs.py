@@ -13,7 +13,7 @@ from core.progress import Progress
 from core.settings import Settings
 from federation.config import FederationConfig
 from server.checkpoints import RunFolder
-from server.errors import ClientsMissing, RunFailed, ServerError, SuperLinkUnreachable
+from server.errors import ClientsMissing, RunFailed, RunUnknown, ServerError, SuperLinkUnreachable
 from server.flower import FINISHED, Flower
 from server.stores import open_stores
 
@@ -76,12 +76,12 @@ def run_status(settings: Settings, run_key: str) -> dict[str, Any]:
     """How far a run is: stage, message, the rounds so far, and its error if it failed.
 
     Raises:
-        RunFailed: there is no run of that key.
+        RunUnknown: there is no run of that key.
     """
     folder = RunFolder(open_stores(settings).checkpoints, run_key)
     status = folder.status()
     if status is None:
-        raise RunFailed(f"There is no run {run_key!r}.", hint="Its id stands in Airflow, and in the run's output.")
+        raise RunUnknown(f"There is no run {run_key!r}.", hint="Its id stands in Airflow, and in the run's output.")
     return {"run_id": folder.name, **status}
 
 

@@ -20,7 +20,7 @@ from core.settings import ClientBucket, Settings
 from embedded.stack import Stack
 from federation.config import FederationConfig
 from server.checkpoints import RunFolder
-from server.errors import ModelDamaged, ModelMissing, RunFailed
+from server.errors import ModelDamaged, ModelMissing, RunFailed, RunUnknown
 from server.index_status import index_status
 from server.indexing import build_index
 from server.promotion import promote
@@ -89,7 +89,7 @@ def test_status_tells_the_rounds(settings: Settings, result: dict[str, Any]) -> 
     status = run_status(settings, result["run_id"])
     assert status["stage"] == "completed"
     assert len(status["rounds"]) == 2
-    with pytest.raises(RunFailed, match="no run"):
+    with pytest.raises(RunUnknown, match="no run"):
         run_status(settings, "never-was")
 
 
