@@ -26,12 +26,12 @@ def platform_settings(state: Path = DEFAULT_STATE) -> Settings:
     Raises:
         StackNotRunning: neither is there.
     """
-    if "TEJIDO_ENV_FILE" not in os.environ:
-        env_file = state / "run" / "platform.env"
-        if not env_file.is_file():
-            raise StackNotRunning(f"No stack runs in {state}.", hint="Start one: `tejido up`, or name another --state.")
-        os.environ["TEJIDO_ENV_FILE"] = str(env_file.resolve())
-    return load_settings()
+    if "TEJIDO_ENV_FILE" in os.environ:
+        return load_settings()
+    env_file = state / "run" / "platform.env"
+    if not env_file.is_file():
+        raise StackNotRunning(f"No stack runs in {state}.", hint="Start one: `tejido up`, or name another --state.")
+    return load_settings(env_file)
 
 
 def admin_password(settings: Settings) -> str:

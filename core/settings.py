@@ -107,15 +107,16 @@ class Settings(BaseSettings):
         return self.cache_dir or self.state_dir / "cache"
 
 
-def load_settings() -> Settings:
-    """Read the settings anew; the environment wins over ``TEJIDO_ENV_FILE``.
+def load_settings(env_file: Path | None = None) -> Settings:
+    """Read the settings anew; the environment wins over ``env_file``, by default the one of ``TEJIDO_ENV_FILE``.
 
     Raises:
         SettingsError: the file is missing or a value cannot be read.
     """
-    env_file = os.environ.get("TEJIDO_ENV_FILE")
-    if env_file and not Path(env_file).is_file():
-        raise SettingsError(f"TEJIDO_ENV_FILE names {env_file}, which does not exist.", hint="Run `tejido up`.")
+    named = os.environ.get("TEJIDO_ENV_FILE")
+    env_file = env_file or (Path(named) if named else None)
+    if env_file and not env_file.is_file():
+        raise SettingsError(f"The settings file {env_file} does not exist.", hint="Run `tejido up`.")
     try:
         return Settings(_env_file=env_file)
     except ValidationError as error:

@@ -10,6 +10,7 @@ import typer
 from pydantic import TypeAdapter
 from rich.table import Table
 
+from catalog import etl
 from catalog.objects import ObjectStore, S3ObjectStore
 from core.settings import ClientBucket, Settings, SettingsError
 
@@ -40,7 +41,7 @@ def client_buckets(settings: Settings) -> list[ClientBucket]:
 
 def client_stores(settings: Settings) -> dict[str, ObjectStore]:
     """A store for each client's bucket, by the client's name."""
-    return {bucket.name: S3ObjectStore(bucket) for bucket in client_buckets(settings)}
+    return etl.client_stores(client_buckets(settings))
 
 
 def summary_table(result: dict[str, Any]) -> Table:
