@@ -37,4 +37,4 @@ def test_a_log_gets_the_first_and_the_last_line_but_not_every_one(capsys: pytest
 
 def test_losing_valkey_never_fails_the_work() -> None:
     nobody = SharedProgress("valkey://127.0.0.1:1", "key", every_s=0)
-    nobody.update("stage", 1, 2)
+    assert list(track("ab", nobody, "letters", total=2)) == ["a", "b"]

@@ -27,11 +27,14 @@ def test_each_starts_after_what_it_needs() -> None:
 
 def test_those_that_need_nothing_start_at_the_same_time() -> None:
     together = threading.Barrier(3)
+    met: list[str] = []
 
     def start(step: Step) -> None:
         together.wait(timeout=5)
+        met.append(step.slug)
 
     start_all([Thing("a"), Thing("b"), Thing("c")], start, threading.Event())
+    assert sorted(met) == ["a", "b", "c"]
 
 
 def test_the_first_failure_is_raised_and_what_needs_it_never_starts() -> None:
