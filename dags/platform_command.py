@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 from typing import Any
 
 from airflow.sdk import get_current_context
@@ -36,30 +37,33 @@ def run_tejido(*arguments: object, progress_key: str | None = None) -> Any:
     if progress_key:
         environment["TEJIDO_PROGRESS_KEY"] = progress_key
     print("$ tejido", *command[1:], flush=True)
-    process = subprocess.Popen(
-        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    try:
-        said, output = _copy_output(process)
-        status = process.wait()
-    finally:
-        _end(process)
+    # A result may be larger than a pipe holds, and stderr is read first: a pipe for both would block for ever.
+    with tempfile.TemporaryFile("w+") as result:
+        process = subprocess.Popen(
+            command, env=environment, text=True, stdout=result, stderr=subprocess.PIPE, start_new_session=True
+        )
+        try:
+            said = _copy_log(process)
+            status = process.wait()
+        finally:
+            _end(process)
+        result.seek(0)
+        lines = result.read().strip().splitlines()
     if status != 0:
         kind = PlatformCommandFailed if status == EX_TEMPFAIL or status < 0 else AirflowFailException
         raise kind(f"`tejido {' '.join(command[1:3])}` ended with exit status {status}. {_reason(said)}".rstrip())
-    return json.loads(output)
+    return json.loads(lines[-1])
 
 
-def _copy_output(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Print stderr line by line as it comes; return its last line, and the last line of stdout."""
-    if process.stderr is None or process.stdout is None:
-        raise RuntimeError("the command was started without pipes")
+def _copy_log(process: subprocess.Popen[str]) -> str:
+    """Print stderr line by line as it comes; return the last line."""
+    if process.stderr is None:
+        raise RuntimeError("the command was started without a pipe")
     said = ""
     for line in process.stderr:
         said = line.rstrip()
         print(said, flush=True)
-    lines = process.stdout.read().strip().splitlines()
-    return said, lines[-1] if lines else "null"
+    return said
 
 
 def _reason(said: str) -> str:
