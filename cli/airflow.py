@@ -102,26 +102,36 @@ class Airflow:
         retry=retry_if_exception_type(AirflowUnreachable), stop=stop_after_delay(5), wait=wait_fixed(1), reraise=True
     )
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        headers = {**options.pop("headers", {}), "Authorization": f"Bearer {self._authorized()}"}
-        try:
-            response = self._http.request(method, path, headers=headers, **options)
-        except httpx.TransportError as error:
-            raise AirflowUnreachable(
-                f"Airflow at {self._http.base_url} does not answer: {error}.",
-                hint="See logs/airflow-*.log in the state folder.",
-            ) from error
+        response = self._send(method, path, **options)
         if response.status_code == httpx.codes.UNAUTHORIZED:
+            # The token has run out: a pipeline may take longer than it lives.
             self._token = None
+            response = self._send(method, path, **options)
         return response
+
+    def _send(
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> httpx.Response:
+        sent = {**(headers or {}), "Authorization": f"Bearer {self._authorized()}"}
+        try:
+            return self._http.request(method, path, headers=sent, **options)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
 
     def _authorized(self) -> str:
         if self._token is None:
             try:
                 response = self._http.post("/auth/token", json=self._credentials)
             except httpx.TransportError as error:
-                raise AirflowUnreachable(f"Airflow at {self._http.base_url} does not answer: {error}.") from error
+                raise self._unreachable(error) from error
             self._token = str(self._checked(response)["access_token"])
         return self._token
+
+    def _unreachable(self, error: httpx.TransportError) -> AirflowUnreachable:
+        return AirflowUnreachable(
+            f"Airflow at {self._http.base_url} does not answer: {error}.",
+            hint="See logs/airflow-*.log in the state folder.",
+        )
 
     @staticmethod
     def _checked(response: httpx.Response) -> Any:

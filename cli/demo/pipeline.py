@@ -21,7 +21,7 @@ START_WITHIN_S = 60.0
 """How long a DAG may take to appear after the one before it has ended."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Follower:
     """What following needs: Airflow, the shared progress, a listener, and a check that the services live."""
 

@@ -58,3 +58,27 @@ def test_an_import_error_of_a_dag_is_told_instead_of_waited_for() -> None:
     errors = {"import_errors": [{"stack_trace": "SyntaxError: oops"}]}
     with pytest.raises(AirflowRefused, match="SyntaxError: oops"):
         airflow(lambda _: httpx.Response(200, json=errors)).wait_for_dag("dag", within_s=0)
+
+
+def test_a_token_that_ran_out_is_fetched_anew() -> None:
+    tokens = iter(["old", "new"])
+
+    def play(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/auth/token":
+            return httpx.Response(201, json={"access_token": next(tokens)})
+        if request.headers["Authorization"] == "Bearer old":
+            return httpx.Response(401)
+        return httpx.Response(200, json={"state": "success", "duration": 1.0})
+
+    client = Airflow("http://airflow", username="u", password="p", transport=httpx.MockTransport(play))
+    run = client.run("dag", "run")
+    assert run is not None
+    assert run.state == "success"
+
+
+def test_a_wrong_password_is_refused_and_not_tried_for_ever() -> None:
+    refused = Airflow(
+        "http://airflow", username="u", password="p", transport=httpx.MockTransport(lambda _: httpx.Response(401))
+    )
+    with pytest.raises(AirflowRefused, match="/auth/token: 401"):
+        refused.run("dag", "run")
