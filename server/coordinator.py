@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,8 @@ def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder:
     preset = load_preset(config.preset)
     stores = open_stores(settings)
     manifest = live_manifest(stores.data)
+    # A catalogue that was given to fewer clients than a run wants by default can still be trained on.
+    config = replace(config, min_clients=min(config.min_clients, max(1, len(manifest.clients))))
     folder.say("starting", message=f"Catalogue {manifest.version}, {manifest.kept} products.")
     tracker = Tracker(tracking_uri(settings))
     tracking_run = tracker.start(

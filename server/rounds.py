@@ -61,7 +61,7 @@ def wait_for_nodes(grid: Grid, *, expected: int, minimum: int, wait_s: float, sa
         if is_over:
             raise ClientsMissing(
                 f"{len(nodes)} of {expected} clients came online within {wait_s:.0f} s, at least {minimum} are needed.",
-                hint="Look at the logs of the SuperNodes; `tejido federation status` lists who is online.",
+                hint="Look at the logs of the SuperNodes; `tejido federation preflight` says how many are online.",
             )
         time.sleep(POLL_S)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from core.settings import Settings
+from embedded.airflow import airflow_environment
 from embedded.errors import ServiceCrashed
 from embedded.layout import Parts
 from embedded.service import REPOSITORY
@@ -66,3 +68,16 @@ def test_a_killed_scheduler_is_reported_with_the_end_of_its_log(airflow: Stack) 
     with pytest.raises(ServiceCrashed, match="Airflow scheduler was killed by SIGKILL") as crash:
         airflow.check()
     assert crash.value.log_lines
+
+
+def test_a_task_takes_a_result_larger_than_a_pipe_holds(tmp_path: Path) -> None:
+    command = tmp_path / "tejido"
+    command.write_text('#!/bin/sh\necho working >&2\nprintf \'{"text": "%01000000d"}\' 0\n')
+    command.chmod(0o755)
+    script = "from platform_command import run_tejido; print(len(run_tejido('a')['text']))"
+    environment = {"AIRFLOW_HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY / "dags"), "TEJIDO_BIN": str(command)}
+    interpreter = airflow_environment() / "bin" / "python"
+    done = subprocess.run(
+        [interpreter, "-c", script], env={**os.environ, **environment}, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-2:] == ["working", "1000000"], done.stderr
