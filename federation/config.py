@@ -9,56 +9,122 @@ from typing import Any
 
 from federation.errors import FederationConfigError
 from federation.presets import load_preset
-from federation.strategies import STRATEGIES
 
 RunConfig = dict[str, str | int | float | bool]
-TRAINABLE = ("heads",)
+TRAINABLE = ("heads", "lora", "full")
+HEADS = ("linear", "residual")
+ENCODINGS = ("fp32", "fp16", "int8")
+STRATEGIES = (
+    "fedavg", "fedavgm", "fedadam", "fedyogi", "fedadagrad",
+    "fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class FederationConfig:
     """Settings of one run; every field has a key of the same name, with dashes, in ``[tool.flwr.app.config]``."""
 
+    # What is trained.
     preset: str = "lite"
-    """Towers and heads; a file of federation/presets."""
+    """Towers and heads; a file of federation/presets, or ``open_clip:NAME@WEIGHTS``."""
     trainable: str = "heads"
-    """What is trained and travels."""
-    strategy: str = "fedavg"
-    """How deltas are combined."""
+    """What is trained and travels: the heads alone, adapters in the last blocks too, or those blocks whole."""
+    head: str = "linear"
+    """``linear``, or ``residual``: a linear head plus a two-layer correction."""
+    image_blocks: int = 2
+    """How many of the image tower's last blocks ``lora`` and ``full`` train; -1: all."""
+    text_blocks: int = 2
+    """The same for the text tower."""
+    lora_rank: int = 8
+    lora_alpha: float = 16.0
+
+    # How a client trains.
     rounds: int = 3
     local_epochs: int = 30
     """Passes over a client's products in each round."""
     batch_size: int = 128
+    """Products that are contrasted with each other in one step."""
+    micro_batch: int = 0
+    """Products whose gradients are in memory at a time; 0: the whole batch. Changes memory, not the result."""
     learning_rate: float = 2e-3
-    """Of AdamW, on the client."""
+    """Of AdamW, on the client, for the heads."""
+    tower_learning_rate: float = 5e-4
+    """The same for adapters and blocks of the towers."""
+    warmup_rounds: int = 0
+    """Rounds over which the learning rates rise to their full values."""
+    final_learning_rate: float = 1.0
+    """Share of the learning rates that is left in the last round, reached on a cosine."""
     weight_decay: float = 0.1
     dropout: float = 0.6
-    """Share of each frozen feature that is hidden while training: heads overfit small catalogues otherwise."""
+    """Share of each feature that is hidden from the heads while training: they overfit small catalogues otherwise."""
+    proximal_mu: float = 0.0
+    """FedProx: strength of the pull towards the round's global state."""
+    views: int = 1
+    """Treatments of each picture that are cached and drawn from; the first is the picture as it is."""
+    template_captions: float = 0.0
+    """Share of captions that are replaced by a sentence made of the product's attributes."""
     seed: int = 0
-    """Of the first heads, the batches and the dropout."""
+    """Of the first heads, the batches, the dropout and the sampling."""
+
+    # How updates are combined, and how they travel.
+    strategy: str = "fedavg"
+    server_learning_rate: float = 1.0
+    """Of the server's optimiser; 1 takes the mean delta as it is."""
+    server_momentum: float = 0.9
+    """Of fedavgm; the first moment's decay in fedadam and fedyogi."""
+    server_beta2: float = 0.99
+    """The second moment's decay in fedadam and fedyogi."""
+    server_tau: float = 1e-3
+    """Keeps the adaptive optimisers from dividing by nothing."""
+    attackers: int = 1
+    """Clients that may be malicious, for the robust strategies."""
+    encoding: str = "fp32"
+    """How updates travel."""
+    encoding_down: str = "fp32"
+    """How the state travels to the clients."""
+
+    # Who takes part, and for how long a round waits.
+    clients: str = ""
+    """Names of the clients, separated by commas; empty: all of the catalogue."""
+    sample: float = 1.0
+    """Share of the clients that are asked in each round."""
     quorum: float = 0.5
-    """Share of the clients whose valid updates a round needs."""
+    """Share of the asked clients whose valid updates a round needs."""
     min_clients: int = 2
     """Clients that must be online before the first round."""
+    min_coverage: float = 0.9
+    """Share of its products that a client must have trained on for its update to count."""
+    norm_bound: float = 5.0
+    """An update counts only if its norm is at most this many times the median of those recently accepted."""
     wait_s: float = 60.0
-    """How long to wait for them."""
+    """How long to wait for clients."""
     deadline_s: float = 600.0
     """How long a round waits for replies; the first one includes encoding on the clients."""
+    round_retries: int = 1
+    """How often a round without a quorum is tried again before the run fails."""
 
     def __post_init__(self) -> None:
         load_preset(self.preset)
-        _require(self.trainable in TRAINABLE, "trainable", self.trainable, f"one of: {', '.join(TRAINABLE)}")
-        _require(self.strategy in STRATEGIES, "strategy", self.strategy, f"one of: {', '.join(STRATEGIES)}")
-        for name, low, high in (("rounds", 1, 1000), ("local_epochs", 1, 1000), ("batch_size", 2, 65536)):
+        for name, allowed in (
+            ("trainable", TRAINABLE), ("head", HEADS), ("strategy", STRATEGIES),
+            ("encoding", ENCODINGS), ("encoding_down", ENCODINGS),
+        ):  # fmt: skip
+            _require(getattr(self, name) in allowed, name, getattr(self, name), f"one of: {', '.join(allowed)}")
+        for name, (low, high) in WHOLE.items():
             _require(low <= getattr(self, name) <= high, name, getattr(self, name), f"{low} to {high}")
-        for name in ("learning_rate", "wait_s", "deadline_s"):
+        for name in POSITIVE:
             value = getattr(self, name)
             _require(math.isfinite(value) and value > 0, name, value, "a positive number")
-        _require(math.isfinite(self.weight_decay) and self.weight_decay >= 0, "weight_decay", self.weight_decay, "≥ 0")
-        _require(0 <= self.dropout < 1, "dropout", self.dropout, "0 to below 1")
-        _require(0 < self.quorum <= 1, "quorum", self.quorum, "above 0, at most 1")
-        _require(self.min_clients >= 1, "min_clients", self.min_clients, "at least 1")
-        _require(0 <= self.seed < 2**31, "seed", self.seed, "0 to 2³¹ − 1")
+        for name in ("weight_decay", "proximal_mu"):
+            value = getattr(self, name)
+            _require(math.isfinite(value) and value >= 0, name, value, "0 or a positive number")
+        for name in ("dropout", "server_momentum", "server_beta2"):
+            _require(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 to below 1")
+        for name in ("template_captions", "min_coverage"):
+            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
+        for name in ("sample", "quorum", "final_learning_rate"):
+            _require(0 < getattr(self, name) <= 1, name, getattr(self, name), "above 0, at most 1")
+        _require(self.norm_bound > 1, "norm_bound", self.norm_bound, "above 1")
 
     def to_run_config(self) -> RunConfig:
         """Keys and values for ``flwr run --run-config`` and for messages to clients."""
@@ -78,9 +144,34 @@ class FederationConfig:
                 chosen[field.name] = _typed(field.name, values[key], type(field.default))
         return replace(cls(), **chosen)
 
+    @property
+    def client_names(self) -> tuple[str, ...]:
+        """The clients that the run names, each once, sorted; empty: all of the catalogue."""
+        return tuple(sorted({name.strip() for name in self.clients.split(",") if name.strip()}))
+
     def replies_needed(self, clients: int) -> int:
         """Valid updates that a round with ``clients`` clients needs."""
         return max(1, math.ceil(self.quorum * clients))
+
+
+WHOLE = {
+    "rounds": (1, 1000),
+    "local_epochs": (1, 1000),
+    "batch_size": (2, 65536),
+    "micro_batch": (0, 65536),
+    "image_blocks": (-1, 1000),
+    "text_blocks": (-1, 1000),
+    "lora_rank": (1, 1024),
+    "warmup_rounds": (0, 1000),
+    "views": (1, 16),
+    "attackers": (0, 10_000),
+    "min_clients": (1, 1_000_000),
+    "round_retries": (0, 100),
+    "seed": (0, 2**31 - 1),
+}
+POSITIVE = (
+    "learning_rate", "tower_learning_rate", "lora_alpha", "server_learning_rate", "server_tau", "wait_s", "deadline_s",
+)  # fmt: skip
 
 
 def _typed(name: str, value: Any, kind: type) -> Any:
