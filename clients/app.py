@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from typing import TYPE_CHECKING
 
 from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
@@ -15,7 +16,10 @@ from core.errors import TejidoError
 from core.logs import configure_logs
 from core.settings import load_settings
 from federation.config import FederationConfig
-from federation.wire import from_record, to_record
+from federation.wire import from_record
+
+if TYPE_CHECKING:
+    from clients.learning import Contribution, Task
 
 app = ClientApp()
 Handler = Callable[[Message, Context], RecordDict]
@@ -55,22 +59,62 @@ def preflight(message: Message, context: Context) -> RecordDict:
 @app.train()
 @_replying
 def train(message: Message, context: Context) -> RecordDict:
-    """Train on this client's own products; send the delta, the number of products and the loss."""
+    """Train on this client's own products; send the delta, how much it comes from, and what it is about."""
     # Each message may start a process: the preflight shall not wait for PyTorch.
-    from clients.learning import Task, learn
-    from federation.heads import initial_tensors
-    from federation.presets import load_preset
+    from clients.learning import Learner, Task
+    from clients.residuals import Residuals
+    from federation.error_feedback import compress
     from federation.torch_fixes import compute_alone
 
     compute_alone()
+    settings, dataset = load_settings(), _dataset(context)
     values = message.content.config_records["config"]
     config = FederationConfig.from_run_config(values)
-    task = Task(config, _whole(values["round"]), str(values["catalogue-version"]), str(values["base-hash"]))
-    like = initial_tensors(load_preset(config.preset), seed=0)
-    start = from_record(message.content.array_records["arrays"], like=like)
-    update = learn(_dataset(context), start, task, features_dir=load_settings().features_dir)
-    metrics = MetricRecord({"num-examples": update.examples, "loss": update.loss})
-    return RecordDict({"arrays": to_record(update.delta), "metrics": metrics})
+    task = Task(
+        run=str(values["run"]),
+        config=config,
+        round=_whole(values["round"]),
+        attempt=_whole(values["attempt"]),
+        catalogue_version=str(values["catalogue-version"]),
+        base_hash=str(values["base-hash"]),
+    )
+    learner = Learner(dataset, task, features_dir=settings.features_dir)
+    start = from_record(
+        message.content.array_records["arrays"], like=learner.model.state(), encoding=config.encoding_down
+    )
+    learned = learner.learn(start)
+    residuals = Residuals(settings.features_dir, owner=dataset.client, run=task.run)
+    arrays, residual = compress(learned.delta, residuals.before(task.round), encoding=config.encoding)
+    if config.encoding != "fp32":
+        residuals.save(task.round, residual)
+    return RecordDict({"arrays": arrays, "metrics": _metrics(learned), "receipt": _receipt(task, learned)})
+
+
+def _metrics(learned: Contribution) -> MetricRecord:
+    return MetricRecord(
+        {
+            "num-examples": learned.examples,
+            "held": learned.held,
+            "loss": learned.loss,
+            "encode-seconds": learned.encode_seconds,
+            "train-seconds": learned.train_seconds,
+        }
+    )
+
+
+def _receipt(task: Task, learned: Contribution) -> ConfigRecord:
+    """What the update is about, for the coordinator to compare with what it asked for."""
+    return ConfigRecord(
+        {
+            "run": task.run,
+            "round": task.round,
+            "attempt": task.attempt,
+            "base-hash": task.base_hash,
+            "encoding": task.config.encoding,
+            "skipped-reasons": list(learned.skipped),
+            "skipped-counts": list(learned.skipped.values()),
+        }
+    )
 
 
 def _whole(value: object) -> int:

@@ -4,49 +4,104 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from clients.dataset import Dataset
 from clients.errors import BaseMismatch, PartitionStale
 from federation.config import FederationConfig
+from federation.encoding import LazyTowers
 from federation.features import FeatureSource
-from federation.presets import Preset, load_preset
+from federation.model import Model, build_model
+from federation.presets import Preset
+from federation.spec import ModelSpec
 from federation.tensors import Tensors
-from federation.training import LocalUpdate, train_heads
+from federation.training import train
 
 
 @dataclass(frozen=True)
 class Task:
     """What the coordinator asks for."""
 
+    run: str
     config: FederationConfig
     round: int
+    attempt: int
     catalogue_version: str
     base_hash: str
 
 
-def learn(dataset: Dataset, start: Tensors, task: Task, *, features_dir: Path) -> LocalUpdate:
-    """Train the heads on this client's products, from the coordinator's state.
+@dataclass(frozen=True)
+class Contribution:
+    """What a client learned in a round, and from how much of what it holds."""
 
-    Raises:
-        BaseMismatch: the coordinator's towers are not ours.
-        PartitionStale: the catalogue was loaded anew since the run began.
-        NothingToLearn: too few products.
-    """
-    preset = load_preset(task.config.preset)
-    _require_same_base(preset, task.base_hash)
-    if dataset.manifest.version != task.catalogue_version:
-        raise PartitionStale(
-            f"{dataset.client} holds catalogue {dataset.manifest.version}, the run is about {task.catalogue_version}.",
-            hint="Start the run again: the catalogue was loaded in between.",
+    delta: Tensors
+    loss: float
+    examples: int
+    """Products trained on."""
+    held: int
+    """Products in the partition."""
+    skipped: Mapping[str, int]
+    """Why the others were left out, and how many."""
+    encode_seconds: float
+    train_seconds: float
+
+
+class Learner:
+    """One client's side of a task; the model is built first, as it says what a state must look like."""
+
+    def __init__(self, dataset: Dataset, task: Task, *, features_dir: Path) -> None:
+        """Check that the task fits this client, and build the model.
+
+        Raises:
+            BaseMismatch: the coordinator's towers are not ours.
+            PartitionStale: the catalogue was loaded anew since the run began.
+        """
+        self._dataset, self._task = dataset, task
+        spec = ModelSpec.of(task.config)
+        _require_same_base(spec.preset, task.base_hash)
+        if dataset.manifest.version != task.catalogue_version:
+            raise PartitionStale(
+                f"{dataset.client} holds catalogue {dataset.manifest.version}, "
+                f"the run is about {task.catalogue_version}.",
+                hint="Start the run again: the catalogue was loaded in between.",
+            )
+        towers = LazyTowers(spec.preset)
+        # Clients often share a machine, and none may take it all.
+        workers = max(1, (os.cpu_count() or 1) // 2)
+        self._source = FeatureSource(spec, root=features_dir, owner=dataset.client, towers=towers, workers=workers)
+        self.model: Model = build_model(spec, towers)
+
+    def learn(self, start: Tensors) -> Contribution:
+        """Train on this client's products, from the coordinator's state.
+
+        Raises:
+            HeadsError: the state is not one of this model.
+            NothingToLearn: too few products.
+        """
+        config, began = self._task.config, time.monotonic()
+        held = self._dataset.manifest.products
+        products = self._source.of(
+            self._dataset.products(),
+            total=held,
+            views=config.views,
+            with_templates=config.template_captions > 0,
         )
-    # Clients often share a machine, and none may take it all.
-    workers = max(1, (os.cpu_count() or 1) // 2)
-    source = FeatureSource(preset, root=features_dir, owner=dataset.client, workers=workers)
-    features = source.of(dataset.products(), total=dataset.manifest.products)
-    seed = _seed(task.config.seed, dataset.client, task.round)
-    return train_heads(start, features, preset=preset, config=task.config, seed=seed)
+        encoded = time.monotonic()
+        self.model.load(start)
+        seed = _seed(config.seed, self._dataset.client, self._task.round)
+        update = train(self.model, products, config=config, round_number=self._task.round, seed=seed)
+        return Contribution(
+            delta=update.delta,
+            loss=update.loss,
+            examples=update.examples,
+            held=held,
+            skipped=products.skipped,
+            encode_seconds=encoded - began,
+            train_seconds=time.monotonic() - encoded,
+        )
 
 
 def _require_same_base(preset: Preset, base_hash: str) -> None:

@@ -1,45 +1,47 @@
-"""Encodes queries and products with a trained model: frozen towers, then heads."""
+"""Encodes queries and products with a trained model: frozen stages, then what was trained."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from federation.features import LazyTowers
-from federation.heads import Heads, heads_from
-from federation.presets import Preset, load_preset
-from federation.tensors import from_safetensors
+from federation.encoding import LazyTowers, encode_images, encode_texts, image_batch, text_batch
+from federation.features import Activations
+from federation.model import Model, trained_model
+from federation.preprocessing import pixels
+from federation.spec import INPUT_CUT, ModelSpec
+from federation.tensors import Tensor32
 
 Vectors = NDArray[np.float32]
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 256
 
 
 class Encoder:
     """Pictures and texts as unit vectors of one space. Safe to use from several threads."""
 
-    def __init__(self, preset: Preset, heads: Heads, *, towers: LazyTowers | None = None) -> None:
-        self.preset = preset
-        self.towers = towers or LazyTowers(preset)
-        self._heads = heads.eval()
+    def __init__(self, model: Model, *, towers: LazyTowers) -> None:
+        self.spec = model.spec
+        self.towers = towers
+        self._model = model.freeze_for_serving()
 
     @classmethod
-    def load(cls, preset: str | Preset, heads: Path | bytes) -> Encoder:
-        """The encoder of a preset and its trained heads.
+    def load(cls, spec: ModelSpec, tensors: Mapping[str, Tensor32], *, towers: LazyTowers | None = None) -> Encoder:
+        """The encoder of a trained model.
 
         Raises:
-            PresetError: no such preset.
-            HeadsError: the heads are damaged or belong to another preset.
+            HeadsError: the tensors are damaged or belong to another model.
+            WeightsError: the base weights are missing or not the pinned ones.
         """
-        preset = load_preset(preset) if isinstance(preset, str) else preset
-        return cls(preset, heads_from(preset, from_safetensors(heads)))
+        towers = towers or LazyTowers(spec.preset)
+        return cls(trained_model(spec, tensors, towers), towers=towers)
 
     @property
     def dimension(self) -> int:
         """Length of every vector."""
-        return self.preset.embed_dim
+        return self.spec.preset.embed_dim
 
     def warm_up(self) -> None:
         """Load the towers now, so that the first query does not pay for it."""
@@ -47,28 +49,32 @@ class Encoder:
 
     def encode_images(self, images: list[bytes]) -> Vectors:
         """(N, D) unit float32; raises ImageError for a picture that cannot be decoded."""
-        return self.embed_image_features(_as_cached(self.towers().encode_images(images)))
+        pictures = [pixels(image, size=self.spec.preset.image_size) for image in images]
+        if self.spec.image_cut == INPUT_CUT:
+            return self.embed_images(Activations(pictures))
+        # Rounded as the cache rounds, so that a picture finds itself exactly.
+        return self.embed_images(Activations(encode_images(self.towers(), pictures, self.spec.image_cut)))
 
     def encode_texts(self, texts: list[str]) -> Vectors:
         """(N, D) unit float32."""
-        return self.embed_text_features(_as_cached(self.towers().encode_texts(texts)))
-
-    def embed_image_features(self, features: NDArray[np.float32]) -> Vectors:
-        """(N, D) from features that are cached already; needs no towers."""
-        return self._embed(features, image=True)
-
-    def embed_text_features(self, features: NDArray[np.float32]) -> Vectors:
-        """(N, D) from features that are cached already; needs no towers."""
-        return self._embed(features, image=False)
+        return self.embed_texts(Activations(encode_texts(self.towers(), texts, self.spec.text_cut)))
 
     @torch.inference_mode()
-    def _embed(self, features: NDArray[np.float32], *, image: bool) -> Vectors:
-        embed = self._heads.embed_images if image else self._heads.embed_texts
-        starts = range(0, len(features), ROWS_AT_ONCE)
-        chunks = [embed(torch.from_numpy(features[i : i + ROWS_AT_ONCE])).numpy() for i in starts]
+    def embed_images(self, activations: Activations) -> Vectors:
+        """(N, D) from activations that are cached already; needs no towers."""
+        chunks = [self._model.embed_images(image_batch(rows)).numpy() for rows in _chunks(activations)]
+        return self._joined(chunks)
+
+    @torch.inference_mode()
+    def embed_texts(self, activations: Activations) -> Vectors:
+        """(N, D) from activations that are cached already; needs no towers."""
+        chunks = [self._model.embed_texts(text_batch(rows)).numpy() for rows in _chunks(activations)]
+        return self._joined(chunks)
+
+    def _joined(self, chunks: list[Vectors]) -> Vectors:
         return np.concatenate(chunks) if chunks else np.empty((0, self.dimension), np.float32)
 
 
-def _as_cached(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Round as the feature cache does, so that a picture finds itself exactly."""
-    return features.astype(np.float16).astype(np.float32)
+def _chunks(activations: Activations) -> list[Sequence[NDArray[np.generic]]]:
+    starts = range(0, len(activations), ROWS_AT_ONCE)
+    return [activations.rows[start : start + ROWS_AT_ONCE] for start in starts]

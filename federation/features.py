@@ -1,170 +1,182 @@
-"""A stream of products as features: cached ones are read, the others go through the towers, loaded only if needed."""
+"""A stream of products as activations at the cuts: cached ones are read, the others go through the frozen stages."""
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog.product import Product
 from core.progress import NoProgress, Progress
-from federation.activations import FeatureCache, cache_folder, text_key
-from federation.presets import Preset
-
-if TYPE_CHECKING:
-    from federation.model import Towers
+from federation.activations import ActivationCache, Row, cache_folder, image_key, text_key
+from federation.captions import template_caption
+from federation.encoding import Encoding, LazyTowers, encode_images, encode_texts
+from federation.errors import ImageError
+from federation.preprocessing import pixels
+from federation.spec import INPUT_CUT, ModelSpec
 
 IMAGES_AT_ONCE = 32
 TEXTS_AT_ONCE = 32
 STAGE = "encoding"
+UNREADABLE = "picture cannot be read"
 T = TypeVar("T")
 
 
-class LazyTowers:
-    """The towers of a preset, built at the first use: when everything is cached they are never loaded."""
+@dataclass(frozen=True)
+class Activations:
+    """Rows of one kind, as they were cached; gathered into a batch only when they are used."""
 
-    def __init__(self, preset: Preset) -> None:
-        self.preset = preset
-        self._lock = threading.Lock()
-        self._towers: Towers | None = None
+    rows: Sequence[Row]
 
-    @property
-    def are_loaded(self) -> bool:
-        """Whether anything needed them so far."""
-        return self._towers is not None
+    def __len__(self) -> int:
+        return len(self.rows)
 
-    def __call__(self) -> Towers:
-        """The towers; raises WeightsError when the base weights are not the pinned ones."""
-        with self._lock:
-            if self._towers is None:
-                # Importing open_clip, timm and transformers takes seconds: only here, only when something is missing.
-                from federation.model import build_towers
-
-                self._towers = build_towers(self.preset)
-        return self._towers
+    def pick(self, numbers: NDArray[np.int64]) -> list[Row]:
+        """These rows, in this order."""
+        return [self.rows[number] for number in numbers.tolist()]
 
 
 @dataclass(frozen=True)
 class ProductFeatures:
-    """Products as the heads see them; row i of every array is product i, captions are kept once each."""
+    """Products as a model above the cuts sees them; row i is product i, captions are kept once each."""
 
     ids: NDArray[np.int64]
     titles: tuple[str, ...]
     """Distinct captions."""
     names: NDArray[np.int64]
     """(N,) index into ``titles`` of each product's caption; equal numbers mean the same name."""
-    images: NDArray[np.float32]
-    """(N, image_features)"""
-    texts: NDArray[np.float32]
-    """(len(titles), text_features)"""
+    images: tuple[Activations, ...]
+    """One for each view, N rows each; the first is the picture as it is."""
+    texts: Activations
+    """len(titles) rows, and behind them those of the templates."""
+    templates: NDArray[np.int64] | None = None
+    """(N,) index into ``texts`` of each product's template caption, that of its title where it has no attributes."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Why products were left out, and how many."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
 class FeatureSource:
-    """Turns products into features for one owner (a client, or the coordinator) with a cache on its disk."""
+    """Turns products into activations for one owner (a client, or the coordinator) with a cache on its disk."""
 
     def __init__(
-        self, preset: Preset, *, root: Path, owner: str, towers: LazyTowers | None = None, workers: int = 1
+        self, spec: ModelSpec, *, root: Path, owner: str, towers: LazyTowers | None = None, workers: int = 1
     ) -> None:
-        self.preset = preset
+        self.spec = spec
+        self.towers = towers or LazyTowers(spec.preset)
         self._workers = workers
-        self.towers = towers or LazyTowers(preset)
-        folder = cache_folder(root, owner, preset)
-        self._images = FeatureCache(folder, "image", width=preset.image_features)
-        self._texts = FeatureCache(folder, "text", width=preset.text_features)
+        folder = cache_folder(root, owner, spec.preset)
+        self._images = _cache(folder, "image", spec.image_cut, spec.preset.image_blocks, raw="uint8")
+        self._texts = _cache(folder, "text", spec.text_cut, spec.preset.text_blocks, raw="int32")
 
     def of(
-        self, products: Iterable[Product], *, total: int | None = None, progress: Progress | None = None
+        self,
+        products: Iterable[Product],
+        *,
+        total: int | None = None,
+        views: int = 1,
+        with_templates: bool = False,
+        progress: Progress | None = None,
     ) -> ProductFeatures:
-        """Features of a stream of products; pictures are held one batch at a time."""
-        progress = progress or NoProgress()
-        ids: list[int] = []
-        keys: list[str] = []
-        captions: list[str] = []
-        progress.update(STAGE, 0, total)
-        with Encoding[bytes](self._images, self._workers) as images:
-            for batch in _batches(products, IMAGES_AT_ONCE):
-                missing = {p.image_sha256: p.image for p in batch if p.image_sha256 not in self._images}
-                images.add(missing, lambda pictures: self.towers().encode_images(pictures))
-                ids += [product.id for product in batch]
-                keys += [product.image_sha256 for product in batch]
-                captions += [product.product_display_name for product in batch]
-                progress.update(STAGE, len(ids), total, "pictures")
-        titles = tuple(dict.fromkeys(captions))
-        number = {title: i for i, title in enumerate(titles)}
-        texts = self.of_texts(titles, progress=progress)
-        return ProductFeatures(
-            ids=np.array(ids, np.int64),
-            titles=titles,
-            names=np.array([number[caption] for caption in captions], np.int64),
-            images=self._images.get(keys),
-            texts=texts,
-        )
+        """Activations of a stream of products; pictures are held one batch at a time.
 
-    def of_texts(self, texts: Sequence[str], *, progress: Progress | None = None) -> NDArray[np.float32]:
-        """(len(texts), text_features), cached like the pictures."""
+        A product whose picture cannot be read is left out, and counted in ``skipped``.
+        """
+        progress = progress or NoProgress()
+        kept: list[tuple[int, str, str, str]] = []
+        skipped: Counter[str] = Counter()
+        progress.update(STAGE, 0, total)
+        seen = 0
+        with Encoding(self._images, self._workers) as encoding:
+            for batch in _batches(products, IMAGES_AT_ONCE):
+                readable = self._encode(batch, views, encoding)
+                kept += [
+                    (p.id, p.image_sha256, p.product_display_name, template_caption(p) if with_templates else "")
+                    for p in readable
+                ]
+                skipped[UNREADABLE] += len(batch) - len(readable)
+                seen += len(batch)
+                progress.update(STAGE, seen, total, "pictures")
+        return self._features(kept, views, with_templates, +skipped, progress)
+
+    def of_texts(self, texts: Sequence[str], *, progress: Progress | None = None) -> Activations:
+        """One row for each text, cached like the pictures."""
+        progress = progress or NoProgress()
         missing = [text for text in dict.fromkeys(texts) if text_key(text) not in self._texts]
         done = len(texts) - len(missing)
-        with Encoding[str](self._texts, self._workers) as encoding:
+        with Encoding(self._texts, self._workers) as encoding:
             # Captions of similar length together waste the least padding.
             for batch in _batches(sorted(missing, key=len), TEXTS_AT_ONCE):
-                encoding.add({text_key(text): text for text in batch}, lambda group: self.towers().encode_texts(group))
+                encoding.add([text_key(text) for text in batch], lambda t=batch: self._through_texts(t))  # type: ignore[misc]
                 done += len(batch)
-                (progress or NoProgress()).update(STAGE, done, len(texts), "captions")
-        (progress or NoProgress()).update(STAGE, len(texts), len(texts))
-        return self._texts.get([text_key(text) for text in texts])
+                progress.update(STAGE, done, len(texts), "captions")
+        progress.update(STAGE, len(texts), len(texts))
+        return Activations(self._texts.get([text_key(text) for text in texts]))
+
+    def _encode(self, batch: list[Product], views: int, encoding: Encoding) -> list[Product]:
+        """Encode the views of a batch that are missing; returns the products whose pictures can be read."""
+        readable = []
+        missing: dict[str, NDArray[np.uint8]] = {}
+        for product in batch:
+            keys = {view: image_key(product.image_sha256, view) for view in range(views)}
+            wanted = {view: key for view, key in keys.items() if key not in self._images and key not in missing}
+            try:
+                missing |= {key: self._pixels(product, view) for view, key in wanted.items()}
+            except ImageError:
+                continue
+            readable.append(product)
+        if missing:
+            encoding.add(list(missing), lambda: self._through_images(list(missing.values())))
+        return readable
+
+    def _pixels(self, product: Product, view: int) -> NDArray[np.uint8]:
+        return pixels(product.image, size=self.spec.preset.image_size, image_sha256=product.image_sha256, view=view)
+
+    def _through_images(self, pictures: list[NDArray[np.uint8]]) -> list[Row]:
+        if self.spec.image_cut == INPUT_CUT:
+            return list(pictures)
+        return encode_images(self.towers(), pictures, self.spec.image_cut)
+
+    def _through_texts(self, texts: list[str]) -> list[Row]:
+        return encode_texts(self.towers(), texts, self.spec.text_cut)
+
+    def _features(
+        self,
+        kept: list[tuple[int, str, str, str]],
+        views: int,
+        with_templates: bool,
+        skipped: Mapping[str, int],
+        progress: Progress,
+    ) -> ProductFeatures:
+        titles = tuple(dict.fromkeys(title for _, _, title, _ in kept))
+        captions = dict.fromkeys([*titles, *(template for *_, template in kept if template)])
+        number = {caption: i for i, caption in enumerate(captions)}
+        templates = np.array([number[template or title] for _, _, title, template in kept], np.int64)
+        return ProductFeatures(
+            ids=np.array([identity for identity, *_ in kept], np.int64),
+            titles=titles,
+            names=np.array([number[title] for _, _, title, _ in kept], np.int64),
+            images=tuple(
+                Activations(self._images.get([image_key(sha, view) for _, sha, *_ in kept])) for view in range(views)
+            ),
+            texts=self.of_texts(list(captions), progress=progress),
+            templates=templates if with_templates else None,
+            skipped=dict(skipped),
+        )
 
 
-class Encoding(Generic[T]):
-    """Batches through the towers, some at the same time, into a cache; leaving the block waits for the last.
-
-    Each worker computes alone, on one thread: threads that split one small batch spend their time waiting for each
-    other, and on a machine with other work several times over (measured: 4 times slower).
-    """
-
-    def __init__(self, cache: FeatureCache, workers: int) -> None:
-        self._cache, self._workers = cache, workers
-        self._pool = ThreadPoolExecutor(workers, initializer=_compute_alone)
-        self._pending: deque[tuple[list[str], Future[NDArray[np.float32]]]] = deque()
-
-    def add(self, batch: dict[str, T], encode: Callable[[list[T]], NDArray[np.float32]]) -> None:
-        """Encode the values and keep them under their keys; blocks while every worker has its next batch waiting."""
-        if batch:
-            self._pending.append((list(batch), self._pool.submit(encode, list(batch.values()))))
-        while len(self._pending) > 2 * self._workers:
-            self._keep_oldest()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        try:
-            while kind is None and self._pending:
-                self._keep_oldest()
-        finally:
-            self._pool.shutdown(cancel_futures=True)
-            self._cache.flush()
-
-    def _keep_oldest(self) -> None:
-        keys, features = self._pending.popleft()
-        self._cache.add(keys, features.result())
-
-
-def _compute_alone() -> None:
-    import torch
-
-    torch.set_num_threads(1)
+def _cache(folder: Path, kind: str, cut: int, blocks: int, *, raw: str) -> ActivationCache:
+    if cut == INPUT_CUT:
+        return ActivationCache(folder, f"{kind}-input", dtype=raw)
+    return ActivationCache(folder, f"{kind}-features" if cut == blocks else f"{kind}-block-{cut}")
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

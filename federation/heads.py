@@ -1,46 +1,60 @@
-"""The trainable part: one linear head a tower and a temperature. Only this travels between clients and coordinator."""
+"""The heads: one a tower, from its features into the common space, and the temperature."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from federation.errors import HeadsError
 from federation.presets import Preset
-from federation.tensors import Tensor32, Tensors
 
 MAX_SCALE = 100.0
 """Radford et al. 2021 clip the inverse temperature here: beyond it, training becomes unstable."""
+HIDDEN = 512
+
+
+class Residual(nn.Module):
+    """A linear head plus a two-layer correction that starts at zero."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs, bias=False)
+        self.first, self.second = nn.Linear(inputs, HIDDEN), nn.Linear(HIDDEN, outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, inputs) → (B, outputs)"""
+        correction = self.second(functional.gelu(self.first(features)))
+        return self.linear(features) + correction  # type: ignore[no-any-return]
 
 
 class Heads(nn.Module):
     """Maps both towers' features into one space of unit vectors.
 
-    Features are standardised (per product, no learnt part) first: the towers' scales differ by an order of magnitude.
+    Where the preset says so, features are standardised (per product, no learnt part) first: the scales of two towers
+    that never met differ by an order of magnitude.
     """
 
-    def __init__(self, preset: Preset, *, seed: int = 0) -> None:
+    def __init__(self, preset: Preset, *, head: str = "linear", seed: int = 0) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.image = nn.Linear(preset.image_features, preset.embed_dim, bias=False)
-        self.text = nn.Linear(preset.text_features, preset.embed_dim, bias=False)
+        self._standardise = preset.standardise
+        self.image = _head(head, preset.image_features, preset.embed_dim, generator)
+        self.text = _head(head, preset.text_features, preset.embed_dim, generator)
         self.log_scale = nn.Parameter(torch.tensor(math.log(preset.init_scale)))
-        with torch.no_grad():
-            for layer in (self.image, self.text):
-                layer.weight.normal_(std=layer.in_features**-0.5, generator=generator)
 
     def embed_images(self, features: Tensor) -> Tensor:
         """(B, image_features) → (B, D) unit vectors."""
-        return functional.normalize(self.image(_standardised(features)), dim=-1)
+        return functional.normalize(self.image(features), dim=-1)
 
     def embed_texts(self, features: Tensor) -> Tensor:
         """(B, text_features) → (B, D) unit vectors."""
-        return functional.normalize(self.text(_standardised(features)), dim=-1)
+        return functional.normalize(self.text(features), dim=-1)
+
+    def prepare(self, features: Tensor) -> Tensor:
+        """Features as the heads take them, before dropout."""
+        return functional.layer_norm(features, features.shape[-1:]) if self._standardise else features
 
     @property
     def scale(self) -> Tensor:
@@ -48,35 +62,20 @@ class Heads(nn.Module):
         return self.log_scale.clamp(0.0, math.log(MAX_SCALE)).exp()
 
 
-def _standardised(features: Tensor) -> Tensor:
-    return functional.layer_norm(features, features.shape[-1:])
+def linear_part(head: nn.Module) -> nn.Linear:
+    """The linear map of a head of either kind, where pretrained projections go."""
+    found = head.linear if isinstance(head, Residual) else head
+    if not isinstance(found, nn.Linear):
+        raise TypeError(f"{type(head).__name__} is no head")
+    return found
 
 
-def tensors_of(heads: Heads) -> Tensors:
-    """A copy of the heads' state."""
-    return {name: tensor.detach().numpy().copy() for name, tensor in heads.state_dict().items()}
-
-
-def heads_from(preset: Preset, tensors: Mapping[str, Tensor32]) -> Heads:
-    """Heads with this state.
-
-    Raises:
-        HeadsError: names, shapes or types are not the preset's, or a value is not finite.
-    """
-    heads = Heads(preset)
-    expected = {name: tuple(tensor.shape) for name, tensor in heads.state_dict().items()}
-    found = {name: tuple(array.shape) for name, array in tensors.items()}
-    if found != expected:
-        raise HeadsError(
-            f"The heads hold {found}, the preset {preset.name} expects {expected}.", hint="Take heads of this preset."
-        )
-    for name, array in tensors.items():
-        if array.dtype != np.float32 or not np.isfinite(array).all():
-            raise HeadsError(f"The tensor {name} is not finite float32.", hint="The file is damaged: train again.")
-    heads.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in tensors.items()})
-    return heads.eval()
-
-
-def initial_tensors(preset: Preset, *, seed: int) -> Tensors:
-    """The untrained heads: random projections, the zero-shot baseline of package towers."""
-    return tensors_of(Heads(preset, seed=seed))
+def _head(kind: str, inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:
+    head: nn.Module = Residual(inputs, outputs) if kind == "residual" else nn.Linear(inputs, outputs, bias=False)
+    with torch.no_grad():
+        linear_part(head).weight.normal_(std=inputs**-0.5, generator=generator)
+        if isinstance(head, Residual):
+            head.first.weight.normal_(std=inputs**-0.5, generator=generator)
+            for parameter in (head.first.bias, head.second.weight, head.second.bias):
+                parameter.zero_()
+    return head

@@ -8,8 +8,8 @@ from torch import Tensor
 from federation.errors import ShapeError
 
 
-def contrastive_loss(image: Tensor, text: Tensor, scale: Tensor, names: Tensor) -> Tensor:
-    """Symmetric InfoNCE (Radford et al. 2021, eq. 1) in which every product of the same name is a positive.
+def contrastive_loss(image: Tensor, text: Tensor, scale: Tensor, positives: Tensor) -> Tensor:
+    """Symmetric InfoNCE (Radford et al. 2021, eq. 1) with any number of positives in a row.
 
     41 % of a real catalogue's products share their name with another: pushing those apart would teach that a caption
     does not fit its own picture. The target spreads evenly over a row's positives.
@@ -18,7 +18,7 @@ def contrastive_loss(image: Tensor, text: Tensor, scale: Tensor, names: Tensor) 
         image: (B, D) unit-norm; row i matches text row i.
         text: (B, D) unit-norm.
         scale: () inverse temperature, already exponentiated.
-        names: (B,) integers; equal numbers mean the same name.
+        positives: (B, B) bool; [i, j]: text j describes picture i. The diagonal is true.
 
     Returns:
         () mean loss over both directions, in nats.
@@ -26,13 +26,13 @@ def contrastive_loss(image: Tensor, text: Tensor, scale: Tensor, names: Tensor) 
     Raises:
         ShapeError: the batches differ in shape.
     """
-    if image.shape != text.shape or names.shape != image.shape[:1]:
-        raise ShapeError(f"images {tuple(image.shape)}, texts {tuple(text.shape)}, names {tuple(names.shape)}.")
+    if image.shape != text.shape or positives.shape != (len(image), len(text)):
+        raise ShapeError(f"images {tuple(image.shape)}, texts {tuple(text.shape)}, positives {tuple(positives.shape)}.")
     logits = scale * image @ text.T  # (B, B)
-    same = (names[:, None] == names[None, :]).to(logits.dtype)
-    target = same / same.sum(dim=1, keepdim=True)  # symmetric: rows of equal names are equal
-    return (_cross_entropy(logits, target) + _cross_entropy(logits.T, target)) / 2
+    target = positives.to(logits.dtype)
+    return (_cross_entropy(logits, target) + _cross_entropy(logits.T, target.T)) / 2
 
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    target = target / target.sum(dim=1, keepdim=True)
     return -(target * torch.log_softmax(logits, dim=1)).sum(dim=1).mean()

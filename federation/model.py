@@ -1,126 +1,140 @@
-"""The frozen towers: what turns a picture or a caption into features. Heavy to load; see activations.py to avoid it."""
+"""The model above the cuts: what is trained, travels and is served. What lies below is in features.py."""
 
 from __future__ import annotations
 
-import threading
-from typing import Any, cast
+import copy
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from federation.errors import WeightsError
-from federation.preprocessing import pixels
-from federation.presets import Preset, load_preset, resolve
-from federation.torch_fixes import prepare_for_open_clip
+from federation.adapters import add_adapters, merge_adapters
+from federation.encoding import LazyTowers
+from federation.errors import HeadsError
+from federation.heads import Heads, linear_part
+from federation.spec import ModelSpec
+from federation.tensors import Tensor32, Tensors
+from federation.towers.stages import Hidden, Stage, run
 
-FloatArray = np.ndarray[tuple[int, int], np.dtype[np.float32]]
-EMBEDDING_BOUND = 0.25
-__all__ = ["Towers", "build_towers", "load_preset"]
+HEADS = "heads."
 
 
-class Towers:
-    """Both frozen towers of a preset, without their projections.
+class Model(nn.Module):
+    """Activations at the cuts → unit vectors of the common space.
 
-    Batch statistics stay in evaluation mode: federated BatchNorm would diverge between clients.
+    Always in evaluation mode, also while it learns: batch statistics and the towers' own dropout stay as pretrained.
     """
 
-    def __init__(self, preset: Preset, model: nn.Module, tokenizer: Any) -> None:
-        self.preset = preset
-        self._model = model.eval().requires_grad_(False)
-        self._tokenizer = tokenizer
-        # Fast tokenizers fail ("Already borrowed") when two threads use one.
-        self._tokenizing = threading.Lock()
+    def __init__(self, spec: ModelSpec, heads: Heads, *, image: list[Stage], text: list[Stage]) -> None:
+        super().__init__()
+        self.spec = spec
+        self.image, self.text = nn.ModuleList(image), nn.ModuleList(text)
+        self.heads = heads
+        for number, stages in enumerate((self.image, self.text)):
+            if spec.trainable == "lora":
+                add_adapters(stages, rank=spec.lora_rank, alpha=spec.lora_alpha, seed=2 * spec.seed + number)
+            else:
+                stages.requires_grad_(spec.trainable == "full")
+        self.eval()
 
-    @torch.inference_mode()
-    def encode_images(self, images: list[bytes]) -> FloatArray:
-        """(B, image_features) float32, not normalised."""
-        batch = pixels(images, self.preset).contiguous(memory_format=torch.channels_last)
-        features: Tensor = cast(Any, self._model).encode_image(batch)
-        return cast(FloatArray, features.numpy())
+    def image_features(self, hidden: Hidden) -> Tensor:
+        """(B, image_features), ready for the head."""
+        return self.heads.prepare(run(list(self.image), hidden).values)  # type: ignore[arg-type]
 
-    @torch.inference_mode()
-    def encode_texts(self, texts: list[str]) -> FloatArray:
-        """(B, text_features) float32, not normalised."""
-        with self._tokenizing:
-            tokens: Tensor = self._tokenizer(texts)
-        if "hf_model_name" in self.preset.open_clip["text_cfg"]:
-            # Padding is masked out in this tower, so that dropping columns of padding changes nothing but the cost.
-            tokens = tokens[:, : max(1, int((tokens != 0).sum(1).max()))]
-        features: Tensor = cast(Any, self._model).encode_text(tokens)
-        return cast(FloatArray, features.numpy())
+    def text_features(self, hidden: Hidden) -> Tensor:
+        """(B, text_features), ready for the head."""
+        return self.heads.prepare(run(list(self.text), hidden).values)  # type: ignore[arg-type]
+
+    def embed_images(self, hidden: Hidden) -> Tensor:
+        """(B, D) unit vectors."""
+        return self.heads.embed_images(self.image_features(hidden))
+
+    def embed_texts(self, hidden: Hidden) -> Tensor:
+        """(B, D) unit vectors."""
+        return self.heads.embed_texts(self.text_features(hidden))
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        """The parameters that are trained and travel, by name, in a fixed order."""
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
+
+    def state(self) -> Tensors:
+        """A copy of what is trained."""
+        return {name: p.detach().numpy().copy() for name, p in self.trained().items()}
+
+    def load(self, tensors: Mapping[str, Tensor32]) -> None:
+        """Take over a state.
+
+        Raises:
+            HeadsError: names, shapes or types are not this model's, or a value is not finite.
+        """
+        trained = self.trained()
+        expected = {name: tuple(p.shape) for name, p in trained.items()}
+        found = {name: tuple(array.shape) for name, array in tensors.items()}
+        if found != expected:
+            raise HeadsError(
+                f"The tensors are {_listed(found, expected)}, {self.spec.preset.name} expects others.",
+                hint="Take tensors of the same preset and trainable part.",
+            )
+        with torch.no_grad():
+            for name, parameter in trained.items():
+                array = tensors[name]
+                if array.dtype != np.float32 or not np.isfinite(array).all():
+                    raise HeadsError(f"The tensor {name} is not finite float32.", hint="It is damaged: train again.")
+                parameter.copy_(torch.from_numpy(np.array(array)))
+
+    def freeze_for_serving(self) -> Model:
+        """Fold adapters in and forget gradients: for a model that only answers from now on."""
+        for stages in (self.image, self.text):
+            if self.spec.trainable == "lora":
+                merge_adapters(stages)
+        return self.requires_grad_(False)
 
 
-def build_towers(preset: Preset) -> Towers:
-    """Build and fill the towers of ``preset``; about 10 s and 0.5 GB for ``lite``, most of it imports.
+def build_model(spec: ModelSpec, towers: LazyTowers) -> Model:
+    """The untrained model of ``spec``; the towers are loaded only if it needs them, and never changed.
 
     Raises:
-        WeightsError: a pinned file is missing or holds other weights.
+        WeightsError: the base weights are missing or not the pinned ones.
     """
-    preset.verify_weights()
-    prepare_for_open_clip()
-    from open_clip.model import CustomTextCLIP
-    from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
-
-    vision, text = dict(preset.open_clip["vision_cfg"]), dict(preset.open_clip["text_cfg"])
-    length = int(text["context_length"])
-    tokenizer: Any
-    if "hf_model_name" in text:
-        text["hf_model_name"] = str(resolve(text["hf_model_name"]))
-        text["hf_tokenizer_name"] = str(resolve(text["hf_tokenizer_name"]))
-        _quieten_transformers()
-        tokenizer = HFTokenizer(text["hf_tokenizer_name"], context_length=length)
-    else:
-        tokenizer = SimpleTokenizer(context_length=length)
-    model = CustomTextCLIP(embed_dim=preset.open_clip["embed_dim"], vision_cfg=vision, text_cfg=text)
-    _fill(model, preset)
-    _drop_projections(model)
-    return Towers(preset, model.to(memory_format=torch.channels_last), tokenizer)
+    heads = Heads(spec.preset, head=spec.head, seed=spec.seed)
+    image: list[Stage] = []
+    text: list[Stage] = []
+    if spec.needs_towers:
+        image = copy.deepcopy(towers().image.above(spec.image_cut))
+        text = copy.deepcopy(towers().text.above(spec.text_cut))
+    return Model(spec, heads, image=image, text=text)
 
 
-def _quieten_transformers() -> None:
-    """No progress bar and no report for two unused tensors in every client's log."""
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def _fill(model: Any, preset: Preset) -> None:
-    for weights in preset.weights:
-        if weights.loader == "efficientnet_in_order":
-            _fill_in_order(model.visual.trunk, torch.load(weights.verified_path(), weights_only=True))
-        elif weights.loader != "open_clip":
-            raise WeightsError(f"Unknown loader {weights.loader!r} for {weights.path}.", hint="Check the preset.")
-    if preset.random_seed is not None:
-        _fill_at_random(model, preset.random_seed)
+def initial_model(spec: ModelSpec, towers: LazyTowers) -> Model:
+    """The model that a run starts from: its heads are the pretrained projections where the preset has them."""
+    model = build_model(spec, towers)
+    if spec.preset.head_start == "pretrained":
+        projections = towers().projections
+        if projections is None:
+            raise AssertionError("towers of such a preset come with projections")
+        with torch.no_grad():
+            linear_part(model.heads.image).weight.copy_(torch.from_numpy(projections.image))
+            linear_part(model.heads.text).weight.copy_(torch.from_numpy(projections.text))
+            model.heads.log_scale.fill_(projections.log_scale)
+    return model
 
 
-def _fill_in_order(trunk: nn.Module, saved: dict[str, Tensor]) -> None:
-    """Load an EfficientNet whose keys are named differently but come in the same order as timm's."""
-    values = [tensor for name, tensor in saved.items() if not name.startswith("_fc.")]
-    expected = trunk.state_dict()
-    if [v.shape for v in values] != [e.shape for e in expected.values()]:
-        raise WeightsError("The vision tower's weights do not fit its architecture.", hint="Check the preset.")
-    trunk.load_state_dict(dict(zip(expected, values, strict=True)))
+def initial_state(spec: ModelSpec, towers: LazyTowers) -> Tensors:
+    """The tensors of `initial_model`: what a run starts from, and its zero-shot baseline."""
+    return initial_model(spec, towers).state()
 
 
-def _fill_at_random(model: nn.Module, seed: int) -> None:
-    """Uniform weights from integers of PCG64, which are the same on every machine (torch's own are not)."""
-    generator = np.random.default_rng(seed)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.ndim >= 2 or "embedding" in name:
-                bound = EMBEDDING_BOUND if "embedding" in name else (3 / parameter.shape[-1]) ** 0.5
-                draws = generator.random(tuple(parameter.shape)) * 2 - 1
-                parameter.copy_(torch.from_numpy((draws * bound).astype(np.float32)))
-            elif name.endswith("bias"):
-                parameter.zero_()
+def trained_model(spec: ModelSpec, tensors: Mapping[str, Tensor32], towers: LazyTowers) -> Model:
+    """The model of ``spec`` with this state; raises HeadsError when the two do not belong together."""
+    model = build_model(spec, towers)
+    model.load(tensors)
+    return model
 
 
-def _drop_projections(model: Any) -> None:
-    """Take off the projections that open_clip puts on package towers: the heads stand in their place."""
-    if hasattr(model.visual, "trunk"):
-        model.visual.head = nn.Identity()
-    if hasattr(model.text, "transformer") and hasattr(model.text, "pooler"):
-        model.text.proj = nn.Identity()
+def _listed(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> str:
+    """What differs, not hundreds of names."""
+    differing = [f"{name} {found.get(name, 'missing')}" for name in sorted(set(found) | set(expected))
+                 if found.get(name) != expected.get(name)]  # fmt: skip
+    more = f" and {len(differing) - 4} more" if len(differing) > 4 else ""
+    return ", ".join(differing[:4]) + more

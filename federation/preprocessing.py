@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import numpy.typing as npt
-import torch
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from federation.errors import ImageError
-from federation.presets import Preset
+from federation.views import view_of
 
 MAX_PIXELS = 25_000_000
 WHITE = (255, 255, 255)
@@ -50,16 +49,14 @@ def decode(data: bytes) -> Image.Image:
         raise ImageError(f"The picture cannot be read: {error}.", hint="Send a JPEG, PNG or WebP file.") from None
 
 
-def pixels(images: list[bytes], preset: Preset) -> torch.Tensor:
-    """Decode and normalise a batch.
+def pixels(image: bytes, *, size: int, image_sha256: str = "", view: int = 0) -> NDArray[np.uint8]:
+    """Decode one picture and fit it into the tower's square.
 
     Returns:
-        (B, 3, S, S) float32.
+        (size, size, 3) uint8.
+
+    Raises:
+        ImageError: it cannot be decoded.
     """
-    mean = np.asarray(preset.mean, dtype=np.float32)
-    std = np.asarray(preset.std, dtype=np.float32)
-    batch: npt.NDArray[np.float32] = np.stack(
-        [np.asarray(square(decode(data), preset.image_size), dtype=np.float32) for data in images]
-    )
-    batch = (batch / np.float32(255) - mean) / std
-    return torch.from_numpy(batch).permute(0, 3, 1, 2)
+    fitted = square(decode(image), size)
+    return np.asarray(view_of(fitted, image_sha256=image_sha256, view=view))

@@ -1,22 +1,26 @@
-"""A client's share of a round: train the heads on cached features, return the delta."""
+"""A client's share of a round: train what is above the cuts on cached activations, return the delta."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from federation.batches import Batch, Batches
 from federation.config import FederationConfig
 from federation.errors import NothingToLearn
 from federation.features import ProductFeatures
-from federation.heads import Heads, heads_from, tensors_of
 from federation.losses import contrastive_loss
-from federation.presets import Preset
+from federation.model import HEADS, Model
+from federation.schedule import learning_rate_share
 from federation.tensors import Tensors, subtract
 
 MIN_BATCH = 2
 """A contrastive batch of one product has nothing to contrast with."""
+NOT_DECAYED = ("log_scale", "bias", "bn", "norm", "ln_")
+"""Parts of names of parameters that are no weights of a map: decaying them would only move the scale of what is."""
 
 
 @dataclass(frozen=True)
@@ -29,61 +33,113 @@ class LocalUpdate:
     """Mean loss of the last epoch, in nats."""
 
 
-def train_heads(
-    start: Tensors, products: ProductFeatures, *, preset: Preset, config: FederationConfig, seed: int
+def train(
+    model: Model, products: ProductFeatures, *, config: FederationConfig, round_number: int, seed: int
 ) -> LocalUpdate:
-    """Train from ``start`` for ``config.local_epochs`` passes over the client's products.
+    """Train ``model`` from the state that it holds, for ``config.local_epochs`` passes over the client's products.
 
-    ``start`` is the global state, ``seed`` that of batches and dropout: it differs between clients and rounds, and
-    is the same when a round is repeated.
+    ``seed`` is that of batches and dropout: it differs between clients and rounds, and is the same when a round is
+    repeated. Gradients of a batch are taken over ``config.micro_batch`` products at a time, contrasted with the whole
+    batch all the same.
 
     Raises:
         NothingToLearn: fewer than two products.
     """
     if len(products) < MIN_BATCH:
         raise NothingToLearn(f"The client holds {len(products)} products, training needs at least {MIN_BATCH}.")
-    heads = heads_from(preset, start).train()
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": [heads.image.weight, heads.text.weight], "weight_decay": config.weight_decay},
-            {"params": [heads.log_scale], "weight_decay": 0.0},
-        ],
-        lr=config.learning_rate,
-    )
-    generator = torch.Generator().manual_seed(seed)
+    start = model.state()
+    share = learning_rate_share(config, round_number=round_number)
+    trainer = _Trainer(model, config, _optimizer(model, config, share), torch.Generator().manual_seed(seed))
     loss = 0.0
     for _ in range(config.local_epochs):
-        loss = _epoch(heads, optimizer, products, config, generator)
-    return LocalUpdate(delta=subtract(tensors_of(heads), start), examples=len(products), loss=loss)
+        loss = trainer.epoch(Batches(products, config, trainer.generator))
+    return LocalUpdate(delta=subtract(model.state(), start), examples=len(products), loss=loss)
 
 
-def _epoch(
-    heads: Heads,
-    optimizer: torch.optim.Optimizer,
-    products: ProductFeatures,
-    config: FederationConfig,
-    generator: torch.Generator,
-) -> float:
-    images, texts = torch.from_numpy(products.images), torch.from_numpy(products.texts)
-    names = torch.from_numpy(products.names)
-    losses: list[float] = []
-    order = torch.randperm(len(products), generator=generator)
-    for batch in order.split(config.batch_size):  # type: ignore[no-untyped-call]
-        if len(batch) < MIN_BATCH:
-            continue
-        image = heads.embed_images(_hide(images[batch], config.dropout, generator))
-        text = heads.embed_texts(_hide(texts[names[batch]], config.dropout, generator))
-        loss = contrastive_loss(image, text, heads.scale, names[batch])
-        optimizer.zero_grad()
+def _optimizer(model: Model, config: FederationConfig, share: float) -> torch.optim.AdamW:
+    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, parameter in model.trained().items():
+        is_decayed = not any(part in name for part in NOT_DECAYED)
+        groups.setdefault((name.startswith(HEADS), is_decayed), []).append(parameter)
+    rates = {True: config.learning_rate, False: config.tower_learning_rate}
+    return torch.optim.AdamW(
+        [
+            {"params": parameters, "lr": rates[is_head] * share, "weight_decay": config.weight_decay * is_decayed}
+            for (is_head, is_decayed), parameters in groups.items()
+        ]
+    )
+
+
+@dataclass
+class _Trainer:
+    model: Model
+    config: FederationConfig
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+
+    def __post_init__(self) -> None:
+        self._anchor = [parameter.detach().clone() for parameter in self.model.trained().values()]
+
+    def epoch(self, batches: Batches) -> float:
+        """One pass; the mean loss."""
+        losses = [self._step(batch) for batch in batches if len(batch) >= MIN_BATCH]
+        return sum(losses) / len(losses)
+
+    def _step(self, batch: Batch) -> float:
+        self.optimizer.zero_grad()
+        pieces = list(batch.pieces(self.config.micro_batch or len(batch)))
+        loss = self._backward_at_once(pieces[0]) if len(pieces) == 1 else self._backward_in_pieces(batch, pieces)
+        if self.config.proximal_mu:
+            self._pull_to_the_start()
+        self.optimizer.step()
+        return loss
+
+    def _backward_at_once(self, batch: Batch) -> float:
+        image, text = self._embed(batch)
+        loss = contrastive_loss(image, text, self.model.heads.scale, batch.positives)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    return sum(losses) / len(losses)
+        return float(loss.detach())
+
+    def _backward_in_pieces(self, batch: Batch, pieces: list[Batch]) -> float:
+        """The same gradients with the memory of one piece (Gao et al. 2021, GradCache).
+
+        Embed all pieces without gradients, take the loss's gradients by the embeddings, then embed each piece again
+        and pass its share of them on. The dropout of both passes is the same: the generator is wound back.
+        """
+        begun = self.generator.get_state()
+        with torch.no_grad():
+            embedded = [self._embed(piece) for piece in pieces]
+        image, text = (torch.cat(side).requires_grad_() for side in zip(*embedded, strict=True))
+        loss = contrastive_loss(image, text, self.model.heads.scale, batch.positives)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.generator.set_state(begun)
+        for piece, *gradients in zip(pieces, *_split(pieces, image, text), strict=True):
+            torch.autograd.backward(self._embed(piece), gradients)
+        return float(loss.detach())
+
+    def _embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        heads = self.model.heads
+        image = self._hide(self.model.image_features(batch.images()))
+        text = self._hide(self.model.text_features(batch.texts()))
+        return heads.embed_images(image), heads.embed_texts(text)
+
+    def _hide(self, features: Tensor) -> Tensor:
+        """Dropout from our own generator, so that a repeated round gives the same delta."""
+        if not self.config.dropout:
+            return features
+        kept = torch.rand(features.shape, generator=self.generator) >= self.config.dropout
+        return features * kept / (1 - self.config.dropout)
+
+    def _pull_to_the_start(self) -> None:
+        """The gradient of FedProx's term, mu/2 ‖w − w₀‖² (Li et al. 2020), added to the loss's."""
+        for parameter, anchor in zip(self.model.trained().values(), self._anchor, strict=True):
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.detach() - anchor, alpha=self.config.proximal_mu)
 
 
-def _hide(features: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Dropout on frozen features, from our own generator so that a repeated round gives the same delta."""
-    if not share:
-        return features
-    kept = torch.rand(features.shape, generator=generator) >= share
-    return features * kept / (1 - share)
+def _split(pieces: list[Batch], image: Tensor, text: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    sizes = [len(piece) for piece in pieces]
+    for side in (image, text):
+        if side.grad is None:
+            raise AssertionError("the loss depends on every embedding")
+        yield side.grad.split(sizes)  # type: ignore[no-untyped-call]

@@ -13,8 +13,8 @@ from core.progress import NoProgress
 from core.settings import Settings
 from federation.config import FederationConfig
 from federation.evaluation import Retrieval
-from federation.heads import initial_tensors
-from federation.presets import Preset, load_preset
+from federation.model import initial_state
+from federation.spec import ModelSpec
 from federation.tensors import Tensors, count, size_bytes
 from server.checkpoints import RoundReport, RunFolder
 from server.gallery import Gallery, load_gallery
@@ -35,7 +35,7 @@ class Run:
     settings: Settings
     config: FederationConfig
     folder: RunFolder
-    preset: Preset
+    spec: ModelSpec
     manifest: CatalogueManifest
     tracker: Tracker
     tracking_run: str
@@ -46,7 +46,7 @@ class Run:
     def expected(self) -> Expected:
         """What clients must match."""
         products = {client.name: client.products for client in self.manifest.clients}
-        return Expected(self.manifest.version, self.preset.base_hash, products)
+        return Expected(self.manifest.version, self.spec.preset.base_hash, products)
 
     def say(self, stage: str, **more: Any) -> None:
         """Tell whoever waits, with the rounds so far."""
@@ -59,7 +59,7 @@ def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder:
     Raises:
         TejidoError: any of it failed; the folder's status says so too, and the MLflow run is closed as failed.
     """
-    preset = load_preset(config.preset)
+    spec = ModelSpec.of(config)
     stores = open_stores(settings)
     manifest = live_manifest(stores.data)
     # A catalogue that was given to fewer clients than a run wants by default can still be trained on.
@@ -70,10 +70,10 @@ def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder:
         FEDERATED_EXPERIMENT,
         folder.name,
         params=config.to_run_config(),
-        tags={"run_key": folder.name, "catalogue_version": manifest.version, "base_hash": preset.base_hash},
+        tags={"run_key": folder.name, "catalogue_version": manifest.version, "base_hash": spec.preset.base_hash},
         artifacts=local_artifacts(settings),
     )
-    run = Run(settings, config, folder, preset, manifest, tracker, tracking_run)
+    run = Run(settings, config, folder, spec, manifest, tracker, tracking_run)
     try:
         result = _stages(grid, run, stores.data)
     except BaseException:
@@ -88,9 +88,9 @@ def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder:
 def _stages(grid: Grid, run: Run, data: Any) -> dict[str, Any]:
     clients = _gather(grid, run)
     gallery = load_gallery(
-        data, run.manifest, run.preset, features_dir=run.settings.features_dir, progress=_Encoding(run)
+        data, run.manifest, run.spec, features_dir=run.settings.features_dir, progress=_Encoding(run)
     )
-    state = initial_tensors(run.preset, seed=run.config.seed)
+    state = initial_state(run.spec, gallery.towers)
     zero_shot = gallery.evaluate(state, "test")
     start = gallery.evaluate(state, "val")
     run.tracker.log(run.tracking_run, _metrics(start, "val") | _metrics(zero_shot, "zero_shot"), step=0)
@@ -149,11 +149,11 @@ def _conclude(run: Run, gallery: Gallery, zero_shot: Retrieval) -> dict[str, Any
     test = gallery.evaluate(heads, "test")
     result = _result(run, chosen, heads, test, zero_shot)
     with tempfile.TemporaryDirectory(prefix="tejido-model-") as folder:
-        content_hash = write_model(Path(folder), run.preset, heads, card=model_card(result, run.config, run.manifest))
+        content_hash = write_model(Path(folder), run.spec, heads, card=model_card(result, run.config, run.manifest))
         tags = {
             "content_hash": content_hash,
-            "base_hash": run.preset.base_hash,
-            "preset": run.preset.name,
+            "base_hash": run.spec.preset.base_hash,
+            "preset": run.spec.preset.name,
             "catalogue_version": run.manifest.version,
             "seed": str(run.config.seed),
             "run_key": run.folder.name,
@@ -169,7 +169,7 @@ def _result(run: Run, chosen: int, heads: Tensors, test: Retrieval, zero_shot: R
     return {
         "run_id": run.folder.name,
         "strategy": run.config.strategy,
-        "preset": run.preset.name,
+        "preset": run.spec.preset.name,
         "catalogue_version": run.manifest.version,
         "trainable_parameters": count(heads),
         "rounds": [report.as_dict() for report in run.rounds],

@@ -11,6 +11,7 @@ from catalog.index import IndexStore, IndexVersion
 from catalog.manifest import live_manifest
 from core.progress import Progress
 from core.settings import Settings
+from federation.features import Activations
 from server.gallery import Gallery, load_gallery
 from server.index_status import fields_of
 from server.serving import ServedModel, load_champion
@@ -47,7 +48,7 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
         gallery = load_gallery(
             store,
             manifest,
-            model.encoder.preset,
+            model.encoder.spec,
             features_dir=settings.features_dir,
             progress=progress,
             towers=model.encoder.towers,
@@ -66,7 +67,8 @@ def _build(index: IndexStore, gallery: Gallery, model: ServedModel, progress: Pr
     progress.update(STAGE, 0, len(products))
     for start in range(0, len(products), ADD_AT_ONCE):
         rows = slice(start, start + ADD_AT_ONCE)
-        index.add(version, products.ids[rows].tolist(), model.encoder.embed_image_features(products.images[rows]))
+        vectors = model.encoder.embed_images(Activations(products.images[0].rows[rows]))
+        index.add(version, products.ids[rows].tolist(), vectors)
         progress.update(STAGE, min(start + ADD_AT_ONCE, len(products) - 1), len(products))
     index.finish(version)
     index.verify(version, _questions(gallery, model))
@@ -78,7 +80,7 @@ def _questions(gallery: Gallery, model: ServedModel) -> np.ndarray[tuple[int, in
     """Real titles, spread over the catalogue: an index is as good as it answers what people ask."""
     titles = len(gallery.products.titles)
     chosen = np.linspace(0, titles - 1, min(VERIFY_QUERIES, titles)).astype(int)
-    return np.asarray(model.encoder.embed_text_features(gallery.products.texts[chosen]))
+    return np.asarray(model.encoder.embed_texts(Activations(gallery.products.texts.pick(chosen))))
 
 
 def _is_current(live: IndexVersion, model: ServedModel, catalogue_version: str) -> bool:

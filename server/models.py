@@ -1,47 +1,48 @@
 """What a model version consists of on disk: data only, each file under its hash. No pickle, no code.
 
-heads.safetensors   the trained tensors
-preset.json         which towers, by SHA-256, and how pictures are treated
-hashes.json         SHA-256 of both, the base's hash, and one over all: the content hash
-model-card.md       for people
+trained.safetensors  the trained tensors
+model.json           what they belong to: preset with its weights by SHA-256, trainable part, cuts, seed
+hashes.json          SHA-256 of both, the base's hash, and one over all: the content hash
+model-card.md        for people
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from federation.encoder import Encoder
 from federation.errors import PresetError
-from federation.presets import Preset, load_preset, parse_preset
+from federation.presets import load_preset
+from federation.spec import ModelSpec
 from federation.tensors import Tensors, from_safetensors, to_safetensors
 from server.errors import ModelDamaged
 
-HEADS, PRESET, HASHES, CARD = "heads.safetensors", "preset.json", "hashes.json", "model-card.md"
+TRAINED, SPEC, HASHES, CARD = "trained.safetensors", "model.json", "hashes.json", "model-card.md"
 
 
 @dataclass(frozen=True)
 class StoredModel:
     """A model version that was read back and checked."""
 
-    preset: Preset
-    heads: Tensors
+    spec: ModelSpec
+    state: Tensors
     content_hash: str
 
     def encoder(self) -> Encoder:
-        """Its encoder; the towers load at the first use."""
-        return Encoder.load(self.preset, to_safetensors(self.heads))
+        """Its encoder; where only heads are trained, the towers load at the first use."""
+        return Encoder.load(self.spec, self.state)
 
 
-def write_model(folder: Path, preset: Preset, heads: Tensors, *, card: str) -> str:
+def write_model(folder: Path, spec: ModelSpec, state: Tensors, *, card: str) -> str:
     """Write the files of a model version into ``folder``; returns the content hash."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / HEADS).write_bytes(to_safetensors(heads))
-    (folder / PRESET).write_text(preset.source)
+    (folder / TRAINED).write_bytes(to_safetensors(state))
+    (folder / SPEC).write_text(spec.to_json())
     (folder / CARD).write_text(card)
-    hashes = {name: _sha256(folder / name) for name in (HEADS, PRESET)} | {"base": preset.base_hash}
+    hashes = {name: _sha256(folder / name) for name in (TRAINED, SPEC)} | {"base": spec.preset.base_hash}
     content_hash = _content_hash(hashes)
     (folder / HASHES).write_text(json.dumps(hashes | {"content": content_hash}, indent=1))
     return content_hash
@@ -52,30 +53,30 @@ def read_model(folder: Path, *, content_hash: str) -> StoredModel:
 
     Raises:
         ModelDamaged: a file is missing, or was changed.
-        HeadsError: the heads do not fit the preset.
+        HeadsError: the tensors cannot be read.
         WeightsError: this installation's preset of that name has another base.
     """
     try:
-        found = {name: _sha256(folder / name) for name in (HEADS, PRESET)}
-        preset = parse_preset((folder / PRESET).read_text())
+        found = {name: _sha256(folder / name) for name in (TRAINED, SPEC)}
+        spec = ModelSpec.from_json((folder / SPEC).read_text())
     except PresetError as error:
-        raise ModelDamaged(f"The model's preset.json was changed: {error.message}", hint="Roll back.") from None
+        raise ModelDamaged(f"The model's {SPEC} was changed: {error.message}", hint="Roll back.") from None
     except FileNotFoundError as error:
         raise ModelDamaged(f"The model lacks {Path(str(error.filename)).name}.", hint="Train a new one.") from None
-    hashes = found | {"base": preset.base_hash}
+    hashes = found | {"base": spec.preset.base_hash}
     if _content_hash(hashes) != content_hash:
         raise ModelDamaged(
             f"The model's files hash to {_content_hash(hashes)[:12]}…, the registry says {content_hash[:12]}….",
             hint="Someone changed the stored files: train a new version or roll back.",
         )
     # The towers' files come from this installation, never from paths that a stored model names.
-    installed = load_preset(preset.name)
-    if installed.base_hash != preset.base_hash:
+    installed = load_preset(spec.preset.name)
+    if installed.base_hash != spec.preset.base_hash:
         raise ModelDamaged(
-            f"The model's base is {preset.base_hash[:12]}…, {preset.name} is {installed.base_hash[:12]}… here.",
+            f"The model's base is {spec.preset.base_hash[:12]}…, {installed.name} is {installed.base_hash[:12]}… here.",
             hint="Train a new version with the installed preset.",
         )
-    return StoredModel(installed, from_safetensors(folder / HEADS), content_hash)
+    return StoredModel(replace(spec, preset=installed), from_safetensors(folder / TRAINED), content_hash)
 
 
 def _content_hash(hashes: dict[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from catalog.manifest import live_manifest
 from core.progress import NoProgress, Progress
 from core.settings import Settings
+from federation.encoding import LazyTowers
 from federation.errors import ShapeError
 from federation.evaluation import Retrieval
-from federation.heads import initial_tensors
-from federation.presets import Preset
+from federation.model import initial_state
+from federation.spec import ModelSpec
 from federation.tensors import Tensors
 from server.gallery import Gallery, load_gallery
 from server.serving import fetch
@@ -109,28 +110,25 @@ class _Judge:
         self._settings, self._tracker, self._progress = settings, tracker, progress
         self._store = open_stores(settings).data
         self._manifest = live_manifest(self._store)
-        self._galleries: dict[str, Gallery] = {}
+        self._galleries: dict[tuple[str, int, int], Gallery] = {}
 
     def retrieval(self, version: ModelVersion) -> Retrieval:
         """The test result of a version."""
         stored = fetch(self._tracker, version, self._settings.features_dir)
-        return self._evaluate(stored.preset, stored.heads)
+        return self._evaluate(stored.spec, stored.state)
 
     def zero_shot(self, version: ModelVersion) -> Retrieval:
-        """The test result of a version's preset before any training."""
-        preset = fetch(self._tracker, version, self._settings.features_dir).preset
-        return self._evaluate(preset, initial_tensors(preset, seed=int(version.tags.get("seed", "0"))))
+        """The test result of a version's model before any training."""
+        spec = fetch(self._tracker, version, self._settings.features_dir).spec
+        return self._evaluate(spec, initial_state(spec, LazyTowers(spec.preset)))
 
-    def _evaluate(self, preset: Preset, heads: Tensors) -> Retrieval:
-        if preset.base_hash not in self._galleries:
-            self._galleries[preset.base_hash] = load_gallery(
-                self._store,
-                self._manifest,
-                preset,
-                features_dir=self._settings.features_dir,
-                progress=self._progress,
+    def _evaluate(self, spec: ModelSpec, state: Tensors) -> Retrieval:
+        cut = (spec.preset.base_hash, spec.image_cut, spec.text_cut)
+        if cut not in self._galleries:
+            self._galleries[cut] = load_gallery(
+                self._store, self._manifest, spec, features_dir=self._settings.features_dir, progress=self._progress
             )
-        return self._galleries[preset.base_hash].evaluate(heads, "test")
+        return replace(self._galleries[cut], spec=spec).evaluate(state, "test")
 
 
 def _answer(

@@ -1,4 +1,4 @@
-"""Presets: which frozen towers, which picture size, which heads; read from the JSON files beside this module.
+"""Presets: which towers, which picture size, which heads; read from the JSON files beside this module.
 
 A preset is data. Its ``base_hash`` names everything that decides what a feature is (architecture, picture treatment,
 weights): two parties whose base hashes agree compute the same features.
@@ -7,44 +7,22 @@ weights): two parties whose base hashes agree compute the same features.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from federation.errors import PresetError, WeightsError
+from federation.errors import PresetError
+from federation.presets.open_clip import describe_open_clip
+from federation.presets.weights import Weights, file_sha256, resolve
 
+__all__ = ["Preset", "Weights", "file_sha256", "load_preset", "parse_preset", "preset_names", "resolve"]
 HERE = Path(__file__).resolve().parent
-PACKAGE_SCHEME = "package:"
-
-
-@dataclass(frozen=True)
-class Weights:
-    """One pinned file of base weights."""
-
-    tower: str
-    loader: str
-    path: str
-    sha256: str
-
-    def verified_path(self) -> Path:
-        """The file, once its SHA-256 was found to be the pinned one.
-
-        Raises:
-            WeightsError: it is missing, or holds something else.
-        """
-        path = resolve(self.path)
-        if not path.is_file():
-            raise WeightsError(f"Base weights are missing: {self.path}.", hint="Run `make setup` again.")
-        found = file_sha256(path)
-        if found != self.sha256:
-            raise WeightsError(
-                f"Base weights {self.path} have SHA-256 {found[:12]}…, the preset pins {self.sha256[:12]}….",
-                hint="Install the locked version of that package; clients with other weights cannot take part.",
-            )
-        return path
+TREATMENT = 2
+"""Raised whenever our own code makes other features of the same weights."""
+HEAD_STARTS = ("random", "pretrained")
 
 
 @dataclass(frozen=True)
@@ -58,23 +36,40 @@ class Preset:
     std: tuple[float, float, float]
     image_features: int
     text_features: int
+    image_blocks: int
+    """Blocks of the image tower that can be trained one by one; 0 where the tower cannot be taken apart."""
+    text_blocks: int
     embed_dim: int
+    head_start: str
+    """``random`` projections, or the ``pretrained`` ones of the base weights."""
+    standardise: bool
+    """Whether features are standardised before the heads: needed where two towers never met before."""
     init_scale: float
     weights: tuple[Weights, ...]
     random_seed: int | None
-    source: str
+    source: str = field(compare=False)
     """The JSON text itself, stored beside every model."""
 
     @cached_property
     def base_hash(self) -> str:
-        """Hex SHA-256 of what decides a feature; the heads are not part of it."""
+        """Hex SHA-256 of what decides a feature; the heads are not part of it.
+
+        Raises:
+            WeightsError: the preset pins no weights and there are none here.
+        """
         parts = {
             "open_clip": self.open_clip,
             "image": [self.image_size, self.mean, self.std],
-            "weights": sorted((w.tower, w.sha256) for w in self.weights),
+            "weights": sorted((w.tower, w.digest()) for w in self.weights),
             "random_seed": self.random_seed,
+            "treatment": TREATMENT,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def label(self) -> str:
+        """The name as part of a file's name."""
+        return re.sub(r"[^A-Za-z0-9_-]+", "-", self.name)
 
     def verify_weights(self) -> None:
         """Check every pinned file; raises WeightsError."""
@@ -83,15 +78,17 @@ class Preset:
 
 
 def load_preset(name: str) -> Preset:
-    """The preset called ``name``.
+    """The preset called ``name``, or any model of open_clip as ``open_clip:NAME@FILE``.
 
     Raises:
         PresetError: there is none, or its file is malformed.
     """
+    if name.startswith("open_clip:"):
+        return parse_preset(json.dumps(describe_open_clip(name)))
     path = HERE / f"{name}.json"
     if not name.replace("-", "").isalnum() or not path.is_file():
         known = ", ".join(preset_names())
-        raise PresetError(f"There is no preset {name!r}.", hint=f"Choose one of: {known}.")
+        raise PresetError(f"There is no preset {name!r}.", hint=f"Choose one of: {known}; or open_clip:NAME@FILE.")
     return parse_preset(path.read_text())
 
 
@@ -104,7 +101,7 @@ def parse_preset(source: str) -> Preset:
     """Read a preset's JSON text, a file of this package or one stored with a model."""
     try:
         data = json.loads(source)
-        image, features, heads = data["image"], data["features"], data["heads"]
+        image, features, blocks, heads = data["image"], data["features"], data["blocks"], data["heads"]
         random_towers = data.get("random_towers")
         return Preset(
             name=str(data["name"]),
@@ -114,7 +111,11 @@ def parse_preset(source: str) -> Preset:
             std=_triple(image["std"]),
             image_features=int(features["image"]),
             text_features=int(features["text"]),
+            image_blocks=int(blocks["image"]),
+            text_blocks=int(blocks["text"]),
             embed_dim=int(heads["embed_dim"]),
+            head_start=HEAD_STARTS[HEAD_STARTS.index(heads["start"])],
+            standardise=bool(heads["standardise"]),
             init_scale=float(heads["init_scale"]),
             weights=tuple(Weights(**w) for w in data.get("weights", [])),
             random_seed=int(random_towers["seed"]) if random_towers else None,
@@ -122,23 +123,6 @@ def parse_preset(source: str) -> Preset:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PresetError(f"The preset cannot be read: {error!r}.", hint="Compare it with presets/lite.json.") from None
-
-
-def resolve(path: str) -> Path:
-    """Turn ``package:NAME/inner/path`` into a file path without importing the package."""
-    if not path.startswith(PACKAGE_SCHEME):
-        return Path(path)
-    package, _, inner = path.removeprefix(PACKAGE_SCHEME).partition("/")
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise WeightsError(f"The package {package} is not installed.", hint="Run `make setup` again.")
-    return Path(next(iter(spec.submodule_search_locations))) / inner
-
-
-def file_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file, read in blocks."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _triple(values: list[float]) -> tuple[float, float, float]:

@@ -22,12 +22,11 @@ from core.progress import NoProgress
 from core.settings import ClientBucket, Settings
 from embedded.layout import Parts
 from embedded.stack import Stack
-from federation.heads import initial_tensors
-from federation.presets import load_preset
 from security.passwords import hash_password
 from server.indexing import build_index
 from server.models import write_model
 from server.tracking import CHAMPION, FEDERATED_EXPERIMENT, Tracker
+from tests.models import tiny_spec, tiny_state
 
 pytestmark = pytest.mark.integration
 
@@ -146,10 +145,9 @@ class Made:
 
 def make_model_and_index(settings: Settings, *, seed: int = 0) -> Made:
     """Register untrained heads over random towers as champion, and index the catalogue with them."""
-    preset = load_preset("tiny")
     tracker = Tracker(settings.required("mlflow_uri"))
     with tempfile.TemporaryDirectory() as folder:
-        content_hash = write_model(Path(folder), preset, initial_tensors(preset, seed=seed), card="For tests.")
+        content_hash = write_model(Path(folder), tiny_spec(), tiny_state(seed=seed), card="For tests.")
         run = tracker.start(FEDERATED_EXPERIMENT, "test", params={})
         version = tracker.register(run, Path(folder), tags={"content_hash": content_hash, "preset": "tiny"})
     tracker.set_alias(CHAMPION, version)

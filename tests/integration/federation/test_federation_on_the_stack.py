@@ -110,7 +110,7 @@ def test_mlflow_has_one_step_a_round_and_a_model_version_without_pickle(
     assert metrics["replies"] == 3
     version = tracker.require(result["mlflow"]["version"])
     files = {path.name for path in tracker.download(version, tmp_path).iterdir()}
-    assert files == {"heads.safetensors", "preset.json", "hashes.json", "model-card.md"}
+    assert files == {"trained.safetensors", "model.json", "hashes.json", "model-card.md"}
 
 
 def test_preflight_counts_the_clients_online(settings: Settings, catalogue: dict[str, Any]) -> None:

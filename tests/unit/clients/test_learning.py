@@ -20,19 +20,19 @@ from clients.app import app
 from clients.dataset import Dataset, open_dataset
 from clients.description import describe
 from clients.errors import BaseMismatch, ClientMisconfigured, PartitionStale
-from clients.learning import Task, learn
+from clients.learning import Contribution, Learner, Task
+from clients.residuals import Residuals
 from core.settings import Settings
-from federation.config import FederationConfig
-from federation.heads import initial_tensors
 from federation.presets import load_preset
 from federation.wire import from_record, to_record
+from tests.models import tiny_config, tiny_state
 
 torch.set_num_threads(1)
 
 PRESET = load_preset("tiny")
-CONFIG = FederationConfig(preset="tiny", local_epochs=1)
-TASK = Task(CONFIG, 1, "v1", PRESET.base_hash)
-START = initial_tensors(PRESET, seed=0)
+CONFIG = tiny_config(local_epochs=1)
+TASK = Task(run="run-1", config=CONFIG, round=1, attempt=1, catalogue_version="v1", base_hash=PRESET.base_hash)
+START = tiny_state()
 
 
 def product(number: int) -> Product:
@@ -71,6 +71,10 @@ def dataset(root: Path, partition: int = 0) -> Dataset:
     return open_dataset(Settings(_env_file=None, simulation_dir=root), partition=partition)
 
 
+def learn(dataset: Dataset, task: Task, *, features_dir: Path) -> Contribution:
+    return Learner(dataset, task, features_dir=features_dir).learn(START)
+
+
 def test_virtual_clients_get_one_folder_each(root: Path) -> None:
     assert [dataset(root, i).client for i in (0, 1)] == ["aurora", "boreal"]
     assert len(list(dataset(root, 1).products())) == 6
@@ -89,25 +93,25 @@ def test_description_holds_what_the_coordinator_must_know_and_no_product(root: P
 
 
 def test_delta_has_the_heads_shapes_and_is_the_same_when_a_round_is_repeated(root: Path) -> None:
-    first, again = (learn(dataset(root), START, TASK, features_dir=root / "cache") for _ in range(2))
+    first, again = (learn(dataset(root), TASK, features_dir=root / "cache") for _ in range(2))
     assert first.examples == 8
     for name, array in START.items():
         assert first.delta[name].shape == array.shape
         np.testing.assert_array_equal(first.delta[name], again.delta[name])
-    other = learn(dataset(root), START, dataclasses.replace(TASK, round=2), features_dir=root / "cache")
-    assert not np.array_equal(other.delta["image.weight"], first.delta["image.weight"])
+    other = learn(dataset(root), dataclasses.replace(TASK, round=2), features_dir=root / "cache")
+    assert not np.array_equal(other.delta["heads.image.weight"], first.delta["heads.image.weight"])
 
 
 def test_features_are_cached_per_client(root: Path) -> None:
-    learn(dataset(root, 0), START, TASK, features_dir=root / "cache")
+    learn(dataset(root, 0), TASK, features_dir=root / "cache")
     assert [path.name for path in (root / "cache").iterdir()] == ["aurora"]
 
 
 def test_other_base_or_other_catalogue_is_refused(root: Path) -> None:
     with pytest.raises(BaseMismatch):
-        learn(dataset(root), START, dataclasses.replace(TASK, base_hash="0" * 64), features_dir=root / "cache")
+        learn(dataset(root), dataclasses.replace(TASK, base_hash="0" * 64), features_dir=root / "cache")
     with pytest.raises(PartitionStale, match="v1"):
-        learn(dataset(root), START, dataclasses.replace(TASK, catalogue_version="v2"), features_dir=root / "cache")
+        learn(dataset(root), dataclasses.replace(TASK, catalogue_version="v2"), features_dir=root / "cache")
 
 
 def asked(kind: str, content: RecordDict, root: Path, monkeypatch: pytest.MonkeyPatch) -> Message:
@@ -121,15 +125,60 @@ def asked(kind: str, content: RecordDict, root: Path, monkeypatch: pytest.Monkey
 
 
 def training(**changes: str) -> RecordDict:
-    values = {**CONFIG.to_run_config(), "round": 1, "catalogue-version": "v1", "base-hash": PRESET.base_hash, **changes}
+    about: dict[str, str | int] = {
+        "run": "run-1",
+        "round": 1,
+        "attempt": 1,
+        "catalogue-version": "v1",
+        "base-hash": PRESET.base_hash,
+    }
+    values = {**CONFIG.to_run_config(), **about, **changes}
     return RecordDict({"arrays": to_record(START), "config": ConfigRecord(dict(values))})
 
 
 def test_client_app_answers_a_round_with_delta_examples_and_loss(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reply = asked(MessageType.TRAIN, training(), root, monkeypatch)
     delta = from_record(reply.content.array_records["arrays"], like=START)
-    assert np.abs(delta["image.weight"]).max() > 0
-    assert reply.content.metric_records["metrics"]["num-examples"] == 6
+    assert np.abs(delta["heads.image.weight"]).max() > 0
+    metrics = reply.content.metric_records["metrics"]
+    assert (metrics["num-examples"], metrics["held"]) == (6, 6)
+    receipt = reply.content.config_records["receipt"]
+    assert [receipt[key] for key in ("run", "round", "attempt", "encoding")] == ["run-1", 1, 1, "fp32"]
+    assert receipt["base-hash"] == PRESET.base_hash
+
+
+@pytest.mark.parametrize("encoding", ["fp16", "int8"])
+def test_what_an_encoding_left_out_is_kept_for_the_next_round(
+    encoding: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(MessageType.TRAIN, training(encoding=encoding), root, monkeypatch)
+    residual = Residuals(root / "cache", owner="boreal", run="run-1").before(2)
+    assert residual is not None
+    assert 0 < np.abs(residual["heads.image.weight"]).max() < 1e-2
+
+
+def test_client_tells_what_it_could_not_train_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DirectoryStore(root / "client-boreal")
+    products = [product(i) for i in range(6)]
+    products[2] = dataclasses.replace(products[2], image=b"torn", image_sha256="0" * 64)
+    shards = write_shards(store, "partitions/v2", products)
+    store.put("manifest.json", ClientManifest("v1", tuple(shards), 6).to_json())
+    reply = asked(MessageType.TRAIN, training(), root, monkeypatch)
+    metrics, receipt = reply.content.metric_records["metrics"], reply.content.config_records["receipt"]
+    assert (metrics["num-examples"], metrics["held"]) == (5, 6)
+    assert (receipt["skipped-reasons"], receipt["skipped-counts"]) == (["picture cannot be read"], [1])
+
+
+def test_round_that_is_repeated_finds_what_there_was_before_its_first_attempt(tmp_path: Path) -> None:
+    residuals = Residuals(tmp_path, owner="aurora", run="scheduled__2026-11-24T00:00:00+00:00")
+    assert residuals.before(1) is None
+    for number in (1, 2, 3, 4, 5):
+        residuals.save(number, {"x": np.full(2, number, np.float32)})
+    for number, expected in ((6, 5), (5, 4), (4, 3)):
+        found = residuals.before(number)
+        assert found is not None
+        assert found["x"][0] == expected
+    assert Residuals(tmp_path, owner="aurora", run="../other").before(9) is None
 
 
 def test_client_app_answers_the_preflight(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,17 +4,22 @@ import io
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
-from federation.encoder import Encoder
-from federation.errors import HeadsError, ImageError
-from federation.heads import Heads, heads_from, initial_tensors
-from federation.model import Towers, build_towers
-from federation.preprocessing import decode, square
+from federation.encoding import encode_images, encode_texts
+from federation.errors import ImageError
+from federation.preprocessing import decode, pixels, square
 from federation.presets import load_preset
-from federation.tensors import from_safetensors, to_safetensors
+from federation.torch_fixes import prepare_for_open_clip
+from federation.towers import Hidden, Tower, Towers, build_towers
+from federation.towers.attention import SplitAttention
+from federation.towers.stages import INPUT, run
 
 RED = Image.new("RGB", (60, 80), "red")
+TEXTS = ["red shirt", "a much longer caption about a pair of blue running shoes for men"]
 
 
 def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
@@ -23,9 +28,18 @@ def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
     return stream.getvalue()
 
 
+def pictures(size: int) -> list[NDArray[np.uint8]]:
+    return [pixels(encoded(image), size=size) for image in (RED, Image.new("RGB", (60, 80), "blue"))]
+
+
 @pytest.fixture(scope="module")
 def lite() -> Towers:
     return build_towers(load_preset("lite"))
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Towers:
+    return build_towers(load_preset("tiny"))
 
 
 def test_portrait_is_padded_with_white_and_nothing_is_cropped() -> None:
@@ -54,65 +68,89 @@ def test_picture_beyond_25_megapixels_is_refused_before_it_unfolds() -> None:
 
 def test_lite_towers_know_what_words_mean(lite: Towers) -> None:
     """Real weights, not random ones: sentences that mean the same lie closer than others."""
-    a, b, c = lite.encode_texts(["black leather shoes", "dark footwear made of leather", "a bowl of soup"])
+    a, b, c = encode_texts(lite, ["black leather shoes", "dark footwear made of leather", "a bowl of soup"], 6)
 
-    def cosine(
-        x: np.ndarray[tuple[int], np.dtype[np.float32]], y: np.ndarray[tuple[int], np.dtype[np.float32]]
-    ) -> float:
+    def cosine(x: NDArray[np.float16], y: NDArray[np.float16]) -> float:
+        x, y = x.astype(np.float32), y.astype(np.float32)
         return float(x @ y / np.linalg.norm(x) / np.linalg.norm(y))
 
     assert cosine(a, b) > cosine(a, c) + 0.2
 
 
 def test_lite_features_have_the_preset_s_widths(lite: Towers) -> None:
-    assert lite.encode_images([encoded(RED)]).shape == (1, 1280)
-    assert lite.encode_texts(["red shirt"]).shape == (1, 384)
+    assert encode_images(lite, pictures(96), 16)[0].shape == (1280,)
+    assert encode_texts(lite, ["red shirt"], 6)[0].shape == (384,)
 
 
-def test_features_do_not_depend_on_what_else_is_in_the_batch(lite: Towers) -> None:
-    texts = ["red shirt", "a much longer caption about a pair of blue running shoes for men"]
-    np.testing.assert_allclose(lite.encode_texts(texts)[0], lite.encode_texts(texts[:1])[0], atol=1e-4)
-    images = [encoded(RED), encoded(Image.new("RGB", (60, 80), "blue"))]
-    np.testing.assert_allclose(lite.encode_images(images)[0], lite.encode_images(images[:1])[0], atol=1e-3)
+def test_features_do_not_depend_on_what_else_is_in_the_batch(lite: Towers, tiny: Towers) -> None:
+    for towers, text_blocks, image_blocks, size in ((lite, 6, 16, 96), (tiny, 1, 1, 32)):
+        both, alone = encode_texts(towers, TEXTS, text_blocks), encode_texts(towers, TEXTS[:1], text_blocks)
+        np.testing.assert_allclose(both[0], alone[0], atol=2e-3)
+        shown = pictures(size)
+        both, alone = encode_images(towers, shown, image_blocks), encode_images(towers, shown[:1], image_blocks)
+        np.testing.assert_allclose(both[0], alone[0], atol=1e-2)
 
 
-def test_tiny_towers_are_the_same_every_time() -> None:
-    first, second = (build_towers(load_preset("tiny")) for _ in range(2))
-    np.testing.assert_array_equal(first.encode_images([encoded(RED)]), second.encode_images([encoded(RED)]))
-    np.testing.assert_array_equal(first.encode_texts(["red"]), second.encode_texts(["red"]))
+def every_cut(tower: Tower) -> range:
+    return range(INPUT, len(tower.blocks) + 1)
 
 
-def test_encoder_gives_unit_vectors_and_agrees_with_cached_features() -> None:
-    preset = load_preset("tiny")
-    encoder = Encoder.load("tiny", to_safetensors(initial_tensors(preset, seed=1)))
-    pictures = [encoded(RED), encoded(Image.new("RGB", (60, 80), "blue"))]
-    vectors = encoder.encode_images(pictures)
-    assert vectors.shape == (2, encoder.dimension)
-    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
-    rounded = encoder.towers().encode_images(pictures).astype(np.float16).astype(np.float32)
-    np.testing.assert_allclose(encoder.embed_image_features(rounded), vectors, atol=1e-6)
-    assert encoder.encode_texts(["red", "blue"]).shape == (2, encoder.dimension)
+@pytest.mark.parametrize("name", ["lite", "tiny"])
+def test_a_tower_gives_the_same_features_wherever_it_is_cut(name: str, lite: Towers, tiny: Towers) -> None:
+    towers = {"lite": lite, "tiny": tiny}[name]
+    shown = Hidden(torch.from_numpy(np.stack(pictures(towers.preset.image_size))))
+    for tower, inputs in ((towers.image, shown), (towers.text, towers.tokens(TEXTS))):
+        with torch.inference_mode():
+            whole = run(tower.modules(), inputs).values
+            for cut in every_cut(tower):
+                assert len(tower.below(cut)) + len(tower.above(cut)) == len(tower.modules())
+                parts = run(tower.above(cut), run(tower.below(cut), inputs)).values
+                torch.testing.assert_close(parts, whole, atol=1e-4, rtol=1e-4)
 
 
-def test_heads_of_another_preset_are_refused() -> None:
-    heads = to_safetensors(initial_tensors(load_preset("tiny"), seed=0))
-    with pytest.raises(HeadsError, match="expects"):
-        Encoder.load("lite", heads)
+def test_stages_compute_what_open_clip_computes() -> None:
+    """Our own way through open_clip's transformers against its own forward, projections included."""
+    prepare_for_open_clip()
+    from open_clip.model import CustomTextCLIP
+
+    from federation.towers.clip import text_tower, vision_tower
+    from federation.towers.pixels import Normalise
+
+    torch.manual_seed(0)
+    model = CustomTextCLIP(
+        embed_dim=24,
+        vision_cfg={"image_size": 32, "layers": 3, "width": 64, "head_width": 32, "patch_size": 8},
+        text_cfg={"context_length": 16, "vocab_size": 100, "width": 32, "heads": 2, "layers": 2},
+        quick_gelu=True,
+    ).eval()
+    tokens = torch.tensor([[98, 5, 7, 99, 0, 0], [98, 5, 7, 8, 9, 99]])
+    padded = torch.nn.functional.pad(tokens, (0, 10))
+    shown = torch.from_numpy(np.stack(pictures(32)))
+    normalise = Normalise((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    with torch.inference_mode():
+        image, text = model.encode_image(normalise(shown)), model.encode_text(padded)
+        visual_projection = model.visual.proj
+        vision, words = vision_tower(model.visual, normalise), text_tower(model.text)
+        ours = run(vision.modules(), Hidden(shown)).values @ visual_projection
+        torch.testing.assert_close(ours, image, atol=1e-5, rtol=1e-4)
+        ours = run(words.modules(), Hidden(tokens, torch.tensor([4, 6]))).values @ model.text.text_projection
+        torch.testing.assert_close(ours, text, atol=1e-5, rtol=1e-4)
 
 
-def test_damaged_heads_are_refused() -> None:
-    preset = load_preset("tiny")
-    with pytest.raises(HeadsError):
-        from_safetensors(b"\x80\x04pickle")
-    broken = initial_tensors(preset, seed=0)
-    broken["log_scale"] = np.array(np.nan, np.float32)
-    with pytest.raises(HeadsError, match="finite"):
-        heads_from(preset, broken)
+def test_split_attention_is_the_fused_one() -> None:
+    fused = nn.MultiheadAttention(16, 4, batch_first=True).eval()
+    nn.init.normal_(fused.in_proj_bias)
+    nn.init.normal_(fused.out_proj.bias)
+    split = SplitAttention.of(fused)
+    states = torch.randn(2, 5, 16, generator=torch.Generator().manual_seed(0))
+    causal = torch.full((5, 5), float("-inf")).triu(1)
+    for mask in (None, causal):
+        expected = fused(states, states, states, attn_mask=mask, need_weights=False)[0]
+        torch.testing.assert_close(split(states, causal=mask is not None), expected, atol=1e-6, rtol=1e-5)
 
 
-def test_temperature_stays_within_its_bounds() -> None:
-    heads = Heads(load_preset("tiny"))
-    heads.log_scale.data.fill_(50.0)
-    assert float(heads.scale.detach()) == pytest.approx(100.0)
-    heads.log_scale.data.fill_(-3.0)
-    assert float(heads.scale.detach()) == 1.0
+def test_tiny_towers_are_the_same_every_time(tiny: Towers) -> None:
+    again = build_towers(load_preset("tiny"))
+    shown = pictures(32)
+    np.testing.assert_array_equal(encode_images(tiny, shown, 1), encode_images(again, shown, 1))
+    np.testing.assert_array_equal(encode_texts(tiny, ["red"], 1), encode_texts(again, ["red"], 1))

@@ -7,15 +7,14 @@ import pytest
 from flwr.app import Array, ArrayRecord
 
 from federation.errors import UpdateRejected
-from federation.heads import initial_tensors
-from federation.presets import load_preset
 from federation.tensors import Tensors
 from federation.wire import from_record, to_record
+from tests.models import tiny_state
 
 
 @pytest.fixture
 def heads() -> Tensors:
-    return initial_tensors(load_preset("tiny"), seed=0)
+    return tiny_state()
 
 
 def test_tensors_survive_the_wire_bit_by_bit_scalars_too(heads: Tensors) -> None:
@@ -27,8 +26,8 @@ def test_tensors_survive_the_wire_bit_by_bit_scalars_too(heads: Tensors) -> None
 
 
 def test_missing_or_surplus_names_are_rejected(heads: Tensors) -> None:
-    fewer = {name: array for name, array in heads.items() if name != "log_scale"}
-    with pytest.raises(UpdateRejected, match="log_scale"):
+    fewer = {name: array for name, array in heads.items() if name != "heads.log_scale"}
+    with pytest.raises(UpdateRejected, match=r"heads\.log_scale"):
         from_record(to_record(fewer), like=heads)
     more: Tensors = {**heads, "extra": np.zeros(1, np.float32)}
     with pytest.raises(UpdateRejected, match="extra"):
@@ -43,8 +42,8 @@ def test_other_shapes_and_types_are_rejected(
     heads: Tensors, wrong: np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 ) -> None:
     record = to_record(heads)
-    record["log_scale"] = Array(wrong)
-    with pytest.raises(UpdateRejected, match="log_scale"):
+    record["heads.log_scale"] = Array(wrong)
+    with pytest.raises(UpdateRejected, match=r"heads\.log_scale"):
         from_record(record, like=heads)
 
 
@@ -82,6 +81,6 @@ def header_only(shape: tuple[int, ...]) -> bytes:
 )
 def test_bytes_that_are_not_what_they_declare_are_rejected(heads: Tensors, data: bytes) -> None:
     record: ArrayRecord = to_record(heads)
-    record["log_scale"] = lying(data)
-    with pytest.raises(UpdateRejected, match="log_scale"):
+    record["heads.log_scale"] = lying(data)
+    with pytest.raises(UpdateRejected, match=r"heads\.log_scale"):
         from_record(record, like=heads)

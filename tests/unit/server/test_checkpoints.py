@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from catalog.objects import DirectoryStore
-from federation.heads import initial_tensors
 from federation.presets import load_preset
 from federation.tensors import Tensors
 from server.checkpoints import RoundReport, RunFolder
 from server.errors import ModelDamaged
 from server.models import read_model, write_model
+from tests.models import tiny_spec, tiny_state
 
 REPORT = RoundReport(
     round=1, recall_at_10=0.2, recall_at_1=0.1, mrr=0.1, replies=3, rejected=0, bytes_up=1, bytes_down=1, seconds=1.0,
@@ -22,7 +22,7 @@ PRESET = load_preset("tiny")
 
 @pytest.fixture
 def heads() -> Tensors:
-    return initial_tensors(PRESET, seed=3)
+    return tiny_state(seed=3)
 
 
 @pytest.fixture
@@ -78,15 +78,15 @@ def test_clearing_forgets_this_run_only(tmp_path: Path) -> None:
 
 
 def test_model_comes_back_only_as_it_was_registered(tmp_path: Path, heads: Tensors) -> None:
-    content_hash = write_model(tmp_path, PRESET, heads, card="# card")
+    content_hash = write_model(tmp_path, tiny_spec(), heads, card="# card")
     stored = read_model(tmp_path, content_hash=content_hash)
-    np.testing.assert_array_equal(stored.heads["image.weight"], heads["image.weight"])
+    np.testing.assert_array_equal(stored.state["heads.image.weight"], heads["heads.image.weight"])
     assert stored.encoder().dimension == PRESET.embed_dim
 
 
-@pytest.mark.parametrize("name", ["heads.safetensors", "preset.json"])
+@pytest.mark.parametrize("name", ["trained.safetensors", "model.json"])
 def test_model_with_one_changed_byte_is_never_loaded(tmp_path: Path, heads: Tensors, name: str) -> None:
-    content_hash = write_model(tmp_path, PRESET, heads, card="# card")
+    content_hash = write_model(tmp_path, tiny_spec(), heads, card="# card")
     data = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(data[:-2] + b" " + data[-1:])
     with pytest.raises(ModelDamaged):
@@ -95,14 +95,14 @@ def test_model_with_one_changed_byte_is_never_loaded(tmp_path: Path, heads: Tens
 
 def test_model_that_was_swapped_whole_is_refused(tmp_path: Path, heads: Tensors) -> None:
     """Someone who may write the files may write their hashes too; the registry's word decides."""
-    content_hash = write_model(tmp_path, PRESET, heads, card="# card")
-    write_model(tmp_path, PRESET, initial_tensors(PRESET, seed=4), card="# card")
+    content_hash = write_model(tmp_path, tiny_spec(), heads, card="# card")
+    write_model(tmp_path, tiny_spec(), tiny_state(seed=4), card="# card")
     with pytest.raises(ModelDamaged, match="registry"):
         read_model(tmp_path, content_hash=content_hash)
 
 
 def test_missing_file_is_named(tmp_path: Path, heads: Tensors) -> None:
-    content_hash = write_model(tmp_path, PRESET, heads, card="# card")
-    (tmp_path / "preset.json").unlink()
-    with pytest.raises(ModelDamaged, match=r"preset\.json"):
+    content_hash = write_model(tmp_path, tiny_spec(), heads, card="# card")
+    (tmp_path / "model.json").unlink()
+    with pytest.raises(ModelDamaged, match=r"model\.json"):
         read_model(tmp_path, content_hash=content_hash)

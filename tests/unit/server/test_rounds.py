@@ -10,17 +10,17 @@ import pytest
 from flwr.app import ConfigRecord, Error, Message, MetricRecord, RecordDict
 
 from federation.config import FederationConfig
-from federation.heads import initial_tensors
 from federation.presets import load_preset
 from federation.tensors import Tensors, add
 from federation.wire import from_record, to_record
 from server.errors import ClientsMissing, QuorumMissed
 from server.rounds import Client, Expected, preflight, run_round, wait_for_nodes
+from tests.models import tiny_state
 from tests.unit.server.grid import Answer, FakeGrid
 
 PRESET = load_preset("tiny")
 CONFIG = FederationConfig(preset="tiny", deadline_s=0.2, wait_s=0.2)
-STATE = initial_tensors(PRESET, seed=0)
+STATE = tiny_state()
 EXPECTED = Expected("v1", PRESET.base_hash, {"aurora": 10, "boreal": 20, "cobre": 30})
 CLIENTS = [Client(i, name, products) for i, (name, products) in enumerate(EXPECTED.products.items(), start=1)]
 
@@ -92,7 +92,7 @@ def test_clients_are_sent_the_state_and_what_the_run_is_about() -> None:
     run_round(grid, STATE, CLIENTS, CONFIG, EXPECTED, round_number=7)
     sent = grid.pushed[0].content
     back = from_record(sent.array_records["arrays"], like=STATE)
-    np.testing.assert_array_equal(back["image.weight"], STATE["image.weight"])
+    np.testing.assert_array_equal(back["heads.image.weight"], STATE["heads.image.weight"])
     values = sent.config_records["config"]
     assert (values["round"], values["catalogue-version"], values["base-hash"]) == (7, "v1", PRESET.base_hash)
     assert FederationConfig.from_run_config(values) == CONFIG
@@ -106,7 +106,7 @@ POISON: dict[str, tuple[Answer, str]] = {
     "more-than-it-was-given": (update(constant(1), examples=10**9), "num-examples"),
     "fractional-weight": (update(constant(1), examples=2.5), "num-examples"),
     "nan-loss": (update(constant(1), loss=float("nan")), "loss"),
-    "other-shape": (update({**constant(1), "log_scale": np.ones(1, np.float32)}), "log_scale"),
+    "other-shape": (update({**constant(1), "heads.log_scale": np.ones(1, np.float32)}), "log_scale"),
     "other-type": (update({n: a.astype(np.float64) for n, a in constant(1).items()}), "float64"),
     "other-names": (update({"weights": np.ones(3, np.float32)}), "expected"),
     "refusal": (refusing, "Too old"),

@@ -1,0 +1,140 @@
+"""Batches through the frozen stages below a cut, some at the same time, into a cache."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from federation.activations import ActivationCache, Row
+from federation.presets import Preset
+
+if TYPE_CHECKING:
+    from federation.towers import Hidden, Towers
+
+
+class LazyTowers:
+    """The towers of a preset, built at the first use: when everything is cached they are never loaded."""
+
+    def __init__(self, preset: Preset) -> None:
+        self.preset = preset
+        self._lock = threading.Lock()
+        self._towers: Towers | None = None
+
+    @property
+    def are_loaded(self) -> bool:
+        """Whether anything needed them so far."""
+        return self._towers is not None
+
+    def __call__(self) -> Towers:
+        """The towers; raises WeightsError when the base weights are not the pinned ones."""
+        with self._lock:
+            if self._towers is None:
+                # Importing open_clip, timm and transformers takes seconds: only here, only when something is missing.
+                from federation.towers import build_towers
+
+                self._towers = build_towers(self.preset)
+        return self._towers
+
+
+def encode_images(towers: Towers, pictures: Sequence[NDArray[np.uint8]], cut: int) -> list[Row]:
+    """Pictures (S, S, 3) through the stages below ``cut``; one float16 row each."""
+    import torch
+
+    from federation.towers.stages import Hidden, run
+
+    with torch.inference_mode():
+        hidden = run(towers.image.below(cut), Hidden(torch.from_numpy(np.stack(pictures))))
+    return rows_of(hidden)
+
+
+def encode_texts(towers: Towers, texts: Sequence[str], cut: int) -> list[Row]:
+    """Texts through the stages below ``cut``; one row each, of as many tokens as the text has."""
+    import torch
+
+    from federation.towers.stages import run
+
+    with torch.inference_mode():
+        hidden = run(towers.text.below(cut), towers.tokens(texts))
+    return rows_of(hidden)
+
+
+def rows_of(hidden: Hidden) -> list[Row]:
+    """What is cached of a batch: float16 values (token ids as they are), without padding."""
+    values = hidden.values.numpy()
+    values = values.astype(np.int32) if values.dtype == np.int64 else values.astype(np.float16)
+    if hidden.lengths is None:
+        return list(values)
+    return [row[:length] for row, length in zip(values, hidden.lengths.tolist(), strict=True)]
+
+
+def image_batch(rows: Sequence[Row]) -> Hidden:
+    """Cached rows of pictures as a batch again."""
+    import torch
+
+    from federation.towers.stages import Hidden
+
+    values = np.stack(rows)
+    return Hidden(torch.from_numpy(values if values.dtype == np.uint8 else values.astype(np.float32)))
+
+
+def text_batch(rows: Sequence[Row]) -> Hidden:
+    """Cached rows of texts as a batch again; tokens are padded to the longest text."""
+    import torch
+
+    from federation.towers.stages import Hidden
+
+    if rows[0].dtype != np.int32 and rows[0].ndim == 1:
+        return Hidden(torch.from_numpy(np.stack(rows).astype(np.float32)))
+    lengths = np.array([len(row) for row in rows])
+    padded = np.zeros((len(rows), lengths.max(), *rows[0].shape[1:]), rows[0].dtype)
+    for place, row in zip(padded, rows, strict=True):
+        place[: len(row)] = row
+    values = padded.astype(np.int64 if padded.dtype == np.int32 else np.float32)
+    return Hidden(torch.from_numpy(values), torch.from_numpy(lengths))
+
+
+class Encoding:
+    """Batches through the towers, some at the same time, into a cache; leaving the block waits for the last.
+
+    Each worker computes alone, on one thread: threads that split one small batch spend their time waiting for each
+    other, and on a machine with other work several times over (measured: 4 times slower).
+    """
+
+    def __init__(self, cache: ActivationCache, workers: int) -> None:
+        self._cache, self._workers = cache, workers
+        self._pool = ThreadPoolExecutor(workers, initializer=_compute_alone)
+        self._pending: deque[tuple[list[str], Future[list[Row]]]] = deque()
+
+    def add(self, keys: list[str], encode: Callable[[], list[Row]]) -> None:
+        """Encode a batch and keep its rows under these keys; blocks while every worker has its next batch waiting."""
+        self._pending.append((keys, self._pool.submit(encode)))
+        while len(self._pending) > 2 * self._workers:
+            self._keep_oldest()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            while kind is None and self._pending:
+                self._keep_oldest()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
+            self._cache.flush()
+
+    def _keep_oldest(self) -> None:
+        keys, future = self._pending.popleft()
+        self._cache.add(keys, future.result())
+
+
+def _compute_alone() -> None:
+    import torch
+
+    torch.set_num_threads(1)

@@ -1,0 +1,75 @@
+"""A tower as a row of stages: entry, blocks, exit. It can be cut between any two, and what lies below computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+INPUT = -1
+"""The cut below everything: nothing is frozen, and what is cached is the prepared input."""
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What flows between two stages.
+
+    ``values`` is (B, …): pixels (B, S, S, 3) uint8, token ids (B, L), feature maps (B, C, H, W), token states
+    (B, L, W), or features (B, F). ``lengths`` is (B,): how many of the L tokens are no padding; None for pictures and features.
+    """
+
+    values: Tensor
+    lengths: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+class Stage(nn.Module):
+    """One step from Hidden to Hidden."""
+
+    lora_targets: tuple[str, ...] = ()
+    """Names of the linear maps inside that ``lora`` gives an adapter."""
+
+    def forward(self, hidden: Hidden) -> Hidden:
+        """One step further."""
+        raise NotImplementedError(type(self).__name__)
+
+
+@dataclass(frozen=True)
+class Tower:
+    """One tower of a preset, without its projection.
+
+    Cuts are counted from below: 0 lies between the entry and the first block, ``len(blocks)`` above the exit (what is
+    cached then are features), `INPUT` below the entry.
+    """
+
+    entry: Stage
+    blocks: Sequence[Stage]
+    exit: Stage
+
+    def below(self, cut: int) -> list[Stage]:
+        """The stages that are computed once."""
+        if cut == INPUT:
+            return []
+        exits = [self.exit] if cut == len(self.blocks) else []
+        return [self.entry, *self.blocks[:cut], *exits]
+
+    def above(self, cut: int) -> list[Stage]:
+        """The stages that training passes through."""
+        if cut == len(self.blocks):
+            return []
+        entries = [self.entry] if cut == INPUT else []
+        return [*entries, *self.blocks[max(cut, 0) :], self.exit]
+
+    def modules(self) -> list[Stage]:
+        """All stages, from below."""
+        return [self.entry, *self.blocks, self.exit]
+
+
+def run(stages: Sequence[Stage], hidden: Hidden) -> Hidden:
+    """Through all stages, in order."""
+    for stage in stages:
+        hidden = stage(hidden)
+    return hidden
