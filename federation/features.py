@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -62,6 +62,16 @@ class ProductFeatures:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def subset(self, rows: NDArray[np.int64]) -> ProductFeatures:
+        """These products alone, in this order; the captions stay numbered as they are."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            names=self.names[rows],
+            images=tuple(Activations(view.pick(rows)) for view in self.images),
+            templates=None if self.templates is None else self.templates[rows],
+        )
 
 
 class FeatureSource:

@@ -15,7 +15,7 @@ from federation.errors import HeadsError
 from federation.heads import Heads, linear_part
 from federation.spec import ModelSpec
 from federation.tensors import Tensor32, Tensors
-from federation.towers.stages import Hidden, Stage, run
+from federation.towers.stages import Hidden, Stage, run, run_by_length
 
 HEADS = "heads."
 
@@ -44,7 +44,7 @@ class Model(nn.Module):
 
     def text_features(self, hidden: Hidden) -> Tensor:
         """(B, text_features), ready for the head."""
-        return self.heads.prepare(run(list(self.text), hidden).values)  # type: ignore[arg-type]
+        return self.heads.prepare(run_by_length(list(self.text), hidden))  # type: ignore[arg-type]
 
     def embed_images(self, hidden: Hidden) -> Tensor:
         """(B, D) unit vectors."""

@@ -45,18 +45,12 @@ def train(
     Raises:
         NothingToLearn: fewer than two products.
     """
-    if len(products) < MIN_BATCH:
-        raise NothingToLearn(f"The client holds {len(products)} products, training needs at least {MIN_BATCH}.")
     start = model.state()
-    share = learning_rate_share(config, round_number=round_number)
-    trainer = _Trainer(model, config, _optimizer(model, config, share), torch.Generator().manual_seed(seed))
-    loss = 0.0
-    for _ in range(config.local_epochs):
-        loss = trainer.epoch(Batches(products, config, trainer.generator))
+    loss = Trainer(model, config, seed=seed).train_round(products, round_number=round_number)
     return LocalUpdate(delta=subtract(model.state(), start), examples=len(products), loss=loss)
 
 
-def _optimizer(model: Model, config: FederationConfig, share: float) -> torch.optim.AdamW:
+def _optimizer(model: Model, config: FederationConfig) -> torch.optim.AdamW:
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for name, parameter in model.trained().items():
         is_decayed = not any(part in name for part in NOT_DECAYED)
@@ -64,25 +58,36 @@ def _optimizer(model: Model, config: FederationConfig, share: float) -> torch.op
     rates = {True: config.learning_rate, False: config.tower_learning_rate}
     return torch.optim.AdamW(
         [
-            {"params": parameters, "lr": rates[is_head] * share, "weight_decay": config.weight_decay * is_decayed}
+            {"params": parameters, "full_lr": rates[is_head], "weight_decay": config.weight_decay * is_decayed}
             for (is_head, is_decayed), parameters in groups.items()
         ]
     )
 
 
-@dataclass
-class _Trainer:
-    model: Model
-    config: FederationConfig
-    optimizer: torch.optim.Optimizer
-    generator: torch.Generator
+class Trainer:
+    """One model's training. A client begins anew in each round; a centralised run keeps its optimiser."""
 
-    def __post_init__(self) -> None:
-        self._anchor = [parameter.detach().clone() for parameter in self.model.trained().values()]
+    def __init__(self, model: Model, config: FederationConfig, *, seed: int) -> None:
+        self.model, self.config = model, config
+        self.optimizer: torch.optim.Optimizer = _optimizer(model, config)
+        self.generator = torch.Generator().manual_seed(seed)
+        self._anchor = [parameter.detach().clone() for parameter in model.trained().values()]
 
-    def epoch(self, batches: Batches) -> float:
-        """One pass; the mean loss."""
-        losses = [self._step(batch) for batch in batches if len(batch) >= MIN_BATCH]
+    def train_round(self, products: ProductFeatures, *, round_number: int) -> float:
+        """``config.local_epochs`` passes at the round's learning rate; the mean loss of the last, in nats.
+
+        Raises:
+            NothingToLearn: fewer than two products.
+        """
+        if len(products) < MIN_BATCH:
+            raise NothingToLearn(f"There are {len(products)} products, training needs at least {MIN_BATCH}.")
+        share = learning_rate_share(self.config, round_number=round_number)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["full_lr"] * share
+        losses = [0.0]
+        for _ in range(self.config.local_epochs):
+            batches = Batches(products, self.config, self.generator)
+            losses = [self._step(batch) for batch in batches if len(batch) >= MIN_BATCH]
         return sum(losses) / len(losses)
 
     def _step(self, batch: Batch) -> float:

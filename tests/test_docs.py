@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.errors import TejidoError
 from core.settings import Settings
+from federation.config import FederationConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -42,3 +43,12 @@ def test_every_setting_is_explained() -> None:
     text = (ROOT / "docs/reference/settings.md").read_text()
     missing = [name for name in Settings.model_fields if f"`TEJIDO_{name.upper()}`" not in text]
     assert not missing
+
+
+def test_every_key_of_a_run_is_explained_with_its_default() -> None:
+    lines = (ROOT / "docs/reference/run-config.md").read_text().splitlines()
+    explained = {line.split("`")[1]: line for line in lines if line.startswith("| `")}
+    defaults = FederationConfig().to_run_config()
+    assert set(explained) == set(defaults)
+    wrong = [key for key, value in defaults.items() if value != "" and not explained[key].endswith(f"| `{value}` |")]
+    assert not wrong

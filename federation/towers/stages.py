@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 INPUT = -1
@@ -16,7 +17,7 @@ class Hidden:
     """What flows between two stages.
 
     ``values`` is (B, …): pixels (B, S, S, 3) uint8, token ids (B, L), feature maps (B, C, H, W), token states
-    (B, L, W), or features (B, F). ``lengths`` is (B,): how many of the L tokens are no padding; None for pictures and features.
+    (B, L, W), or features (B, F). ``lengths`` is (B,): how many of the L tokens are no padding; None for what has none.
     """
 
     values: Tensor
@@ -66,6 +67,22 @@ class Tower:
     def modules(self) -> list[Stage]:
         """All stages, from below."""
         return [self.entry, *self.blocks, self.exit]
+
+
+def run_by_length(stages: Sequence[Stage], hidden: Hidden, *, rows_at_once: int = 32) -> Tensor:
+    """Features of texts, short ones apart from long ones: a batch as a whole is padded to its longest text.
+
+    Returns:
+        (B, features), in the order of ``hidden``.
+    """
+    if hidden.lengths is None or len(hidden) <= rows_at_once:
+        return run(stages, hidden).values
+    order = hidden.lengths.argsort(stable=True)
+    features = []
+    for rows in order.split(rows_at_once):  # type: ignore[no-untyped-call]
+        lengths = hidden.lengths[rows]
+        features.append(run(stages, Hidden(hidden.values[rows, : int(lengths.max())], lengths)).values)
+    return torch.cat(features)[order.argsort()]
 
 
 def run(stages: Sequence[Stage], hidden: Hidden) -> Hidden:

@@ -16,7 +16,7 @@ from federation.presets import load_preset
 from federation.torch_fixes import prepare_for_open_clip
 from federation.towers import Hidden, Tower, Towers, build_towers
 from federation.towers.attention import SplitAttention
-from federation.towers.stages import INPUT, run
+from federation.towers.stages import INPUT, run, run_by_length
 
 RED = Image.new("RGB", (60, 80), "red")
 TEXTS = ["red shirt", "a much longer caption about a pair of blue running shoes for men"]
@@ -154,3 +154,13 @@ def test_tiny_towers_are_the_same_every_time(tiny: Towers) -> None:
     shown = pictures(32)
     np.testing.assert_array_equal(encode_images(tiny, shown, 1), encode_images(again, shown, 1))
     np.testing.assert_array_equal(encode_texts(tiny, ["red"], 1), encode_texts(again, ["red"], 1))
+
+
+def test_texts_run_by_length_are_the_texts_run_together(tiny: Towers) -> None:
+    texts = [f"{'very ' * (number % 7)}red shirt number {number}" for number in range(50)]
+    hidden = tiny.tokens(texts)
+    with torch.inference_mode():
+        together = run(tiny.text.modules(), hidden).values
+        torch.testing.assert_close(
+            run_by_length(tiny.text.modules(), hidden, rows_at_once=8), together, atol=1e-5, rtol=1e-4
+        )

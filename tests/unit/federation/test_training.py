@@ -16,7 +16,7 @@ from federation.features import FeatureSource, ProductFeatures
 from federation.model import Model, initial_model
 from federation.schedule import learning_rate_share
 from federation.spec import ModelSpec
-from federation.training import LocalUpdate, _Trainer, train
+from federation.training import LocalUpdate, Trainer, train
 from tests.models import tiny_config
 
 CONFIG = tiny_config(local_epochs=30, batch_size=16, dropout=0.1)
@@ -102,8 +102,8 @@ def test_pieces_of_a_batch_give_the_gradients_of_the_whole(
     gradients = []
     for size in (len(batch), 7):
         # Plain SGD of rate 0: only the gradients matter here. Without dropout, which is drawn piece by piece.
-        trainer = _Trainer(model, dataclasses.replace(config, dropout=0.0, micro_batch=size),
-                           torch.optim.SGD(model.parameters(), lr=0.0), torch.Generator())  # fmt: skip
+        trainer = Trainer(model, dataclasses.replace(config, dropout=0.0, micro_batch=size), seed=0)
+        trainer.optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
         loss = trainer._step(batch)
         gradients.append((loss, {name: p.grad.clone() for name, p in model.trained().items() if p.grad is not None}))
     (whole_loss, whole), (loss, pieces) = gradients
