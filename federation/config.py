@@ -68,8 +68,8 @@ class FederationConfig:
 
     # How updates are combined, and how they travel.
     strategy: str = "fedavg"
-    server_learning_rate: float = 1.0
-    """Of the server's optimiser; 1 takes the mean delta as it is."""
+    server_learning_rate: float = 0.0
+    """Of the server's optimiser; 0: the strategy's own, 1 or, for the adaptive ones, 0.01."""
     server_momentum: float = 0.9
     """Of fedavgm; the first moment's decay in fedadam and fedyogi."""
     server_beta2: float = 0.99
@@ -115,7 +115,7 @@ class FederationConfig:
         for name in POSITIVE:
             value = getattr(self, name)
             _require(math.isfinite(value) and value > 0, name, value, "a positive number")
-        for name in ("weight_decay", "proximal_mu"):
+        for name in ("weight_decay", "proximal_mu", "server_learning_rate"):
             value = getattr(self, name)
             _require(math.isfinite(value) and value >= 0, name, value, "0 or a positive number")
         for name in ("dropout", "server_momentum", "server_beta2"):
@@ -170,7 +170,7 @@ WHOLE = {
     "seed": (0, 2**31 - 1),
 }
 POSITIVE = (
-    "learning_rate", "tower_learning_rate", "lora_alpha", "server_learning_rate", "server_tau", "wait_s", "deadline_s",
+    "learning_rate", "tower_learning_rate", "lora_alpha", "server_tau", "wait_s", "deadline_s",
 )  # fmt: skip
 
 

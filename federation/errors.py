@@ -7,6 +7,7 @@ FederationError
 ├── HeadsError              a heads file does not fit its preset
 ├── ImageError              picture bytes that cannot be decoded
 ├── UpdateRejected          a client's update has wrong names, shapes, types or values
+├── TooFewUpdates           fewer than the strategy needs to withstand the attackers it is set for
 ├── NothingToLearn          no product to train on, or no query to evaluate
 └── ShapeError              a defect of ours: two batches that must match do not
 """
@@ -56,6 +57,12 @@ class UpdateRejected(FederationError):
     """A client's update has wrong names, shapes, types or values, and does not count."""
 
     code = "federation.update_rejected"
+
+
+class TooFewUpdates(FederationError):
+    """Fewer updates than the strategy needs to withstand as many malicious clients as it is set for."""
+
+    code = "federation.too_few_updates"
 
 
 class NothingToLearn(FederationError):

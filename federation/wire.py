@@ -1,51 +1,179 @@
-"""Named tensors in a Flower message, and the checks that a stranger's tensors pass before they are looked at."""
+"""Named tensors in a Flower message, and the checks that a stranger's tensors pass before they are looked at.
+
+Three encodings: ``fp32``; ``fp16``; and ``int8`` with one scale a channel, which is a second array ``NAME:scale``.
+What has fewer than two dimensions travels as fp32 under each of them: it is small, and its scale is not its channels'.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord
+from numpy.typing import NDArray
 
-from federation.errors import UpdateRejected
+from federation.errors import ShapeError, UpdateRejected
 from federation.tensors import Tensor32, Tensors
 
-__all__ = ["ArrayRecord", "from_record", "to_record"]
+__all__ = ["ArrayRecord", "EncodedTensor", "EncodedUpdate", "from_record", "record_bytes", "to_record", "unpack"]
 HEADER_BYTES = 1024
 """What NumPy's file header may take beyond the values."""
+SCALE = ":scale"
+INT8_MAX = 127
+FP16_MAX = 65504.0
+BLOCK = 1 << 18
+"""Values that are decoded at a time where no decoded copy of the whole is wanted."""
 
 
-def to_record(tensors: Tensors) -> ArrayRecord:
-    """Pack for a message."""
-    return ArrayRecord({name: Array(np.asarray(array, order="C")) for name, array in tensors.items()})
+@dataclass(frozen=True)
+class EncodedTensor:
+    """One tensor as it travels; a view on the message's own bytes."""
+
+    values: NDArray[Any]
+    """fp32, fp16 or int8, in the tensor's shape."""
+    scales: Tensor32 | None = None
+    """(rows,) of an int8 tensor: ``values[i] * scales[i]`` is row i."""
+
+    def decode(self) -> Tensor32:
+        """float32, a copy unless it travelled so."""
+        if self.scales is None:
+            return self.values.astype(np.float32, copy=False)
+        rows = self.values.reshape(len(self.scales), -1) * self.scales[:, None]
+        return rows.reshape(self.values.shape)
+
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, NDArray[Any], Tensor32 | None]]:
+        """Flat parts of about ``size`` values: where each lies, its values as (rows, width), and the rows' scales."""
+        if self.scales is None:
+            flat = self.values.reshape(-1)
+            for start in range(0, flat.size, size):
+                part = flat[start : start + size]
+                yield slice(start, start + part.size), part[None, :], None
+            return
+        rows = self.values.reshape(len(self.scales), -1)
+        width = rows.shape[1]
+        step = max(1, size // max(1, width))
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            yield slice(start * width, start * width + part.size), part, self.scales[start : start + step]
 
 
-def from_record(record: ArrayRecord, *, like: Tensors) -> Tensors:
-    """Unpack, and insist on exactly the names, shapes and float32 of ``like``.
+@dataclass(frozen=True)
+class EncodedUpdate:
+    """A client's delta as it travelled: right names, shapes and types, but not yet looked at."""
+
+    tensors: Mapping[str, EncodedTensor]
+
+    def norm(self) -> float:
+        """L2 norm of the decoded update; not finite where a value or a scale is not. Memory: one block."""
+        total = 0.0
+        with np.errstate(invalid="ignore", over="ignore"):
+            for tensor in self.tensors.values():
+                for _, values, scales in tensor.blocks():
+                    rows = values.astype(np.float32, copy=False)
+                    squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+                    total += float(squares.sum() if scales is None else squares @ scales.astype(np.float64) ** 2)
+        return math.sqrt(total) if total >= 0 else math.nan
+
+    def decode(self) -> Tensors:
+        """All tensors as float32."""
+        return {name: tensor.decode() for name, tensor in self.tensors.items()}
+
+    def digest(self) -> str:
+        """Hex SHA-256 over names, types, shapes and values: equal only for identical updates."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.tensors.items()):
+            digest.update(f"{name}\0{tensor.values.dtype}\0{tensor.values.shape}\0".encode())
+            for array in (tensor.values, tensor.scales):
+                if array is not None:
+                    digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+def to_record(tensors: Tensors, *, encoding: str = "fp32") -> ArrayRecord:
+    """Pack for a message. Beyond fp16's range a value is sent as the largest that fits.
 
     Raises:
-        UpdateRejected: saying which tensor is wrong, and how. Nothing is decoded before its size is known to be right.
+        ShapeError: a value is not finite; what would be sent means nothing.
     """
-    if set(record) != set(like):
-        raise UpdateRejected(f"Tensors are {sorted(record)}, expected {sorted(like)}.")
-    return {name: _decode(name, record[name], expected) for name, expected in like.items()}
+    record = ArrayRecord()
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise ShapeError(
+                f"Tensor {name} holds NaN or infinity.", hint="Training diverged: lower the learning rate."
+            )
+        for part, values in _encoded(name, array, encoding).items():
+            record[part] = Array(np.asarray(values, order="C"))
+    return record
 
 
-def _decode(name: str, array: Array, expected: Tensor32) -> Tensor32:
-    if array.dtype != "float32" or tuple(array.shape) != expected.shape:
-        raise UpdateRejected(f"Tensor {name} is {array.dtype} {tuple(array.shape)}, expected float32 {expected.shape}.")
-    if len(array.data) > expected.nbytes + HEADER_BYTES:
-        raise UpdateRejected(f"Tensor {name} takes {len(array.data)} bytes, expected {expected.nbytes}.")
+def unpack(record: ArrayRecord, *, like: Tensors, encoding: str = "fp32") -> EncodedUpdate:
+    """Take a stranger's tensors for what they should be: the names and shapes of ``like``, in this encoding.
+
+    Nothing is decoded or copied, and nothing is read before its size is known to be right.
+
+    Raises:
+        UpdateRejected: saying which tensor is wrong, and how.
+    """
+    expected = {part: described for name, array in like.items() for part, described in _expected(name, array, encoding)}
+    if set(record) != set(expected):
+        differing = sorted(set(record) ^ set(expected))
+        raise UpdateRejected(f"Tensors are not the expected ones; missing or surplus: {_few(differing)}.")
+    found = {part: _view(part, record[part], *described) for part, described in expected.items()}
+    return EncodedUpdate({name: EncodedTensor(found[name], found.get(name + SCALE)) for name in like})
+
+
+def from_record(record: ArrayRecord, *, like: Tensors, encoding: str = "fp32") -> Tensors:
+    """Unpack and decode; raises UpdateRejected as `unpack` does. The arrays may be read-only."""
+    return unpack(record, like=like, encoding=encoding).decode()
+
+
+def record_bytes(record: ArrayRecord) -> int:
+    """Bytes of the arrays as they are sent."""
+    return sum(len(array.data) for array in record.values())
+
+
+def _encoded(name: str, array: Tensor32, encoding: str) -> dict[str, NDArray[Any]]:
+    if encoding == "fp32" or array.ndim < 2:
+        return {name: np.asarray(array, np.float32)}
+    if encoding == "fp16":
+        return {name: np.clip(array, -FP16_MAX, FP16_MAX).astype(np.float16)}
+    rows = array.reshape(len(array), -1)
+    scales = (np.abs(rows).max(axis=1, initial=0.0) / INT8_MAX).astype(np.float32)
+    # A row of zeros, or of values so small that their scale is none, is sent as zeros.
+    steps = np.divide(rows, scales[:, None], out=np.zeros_like(rows), where=scales[:, None] > 0)
+    values = np.clip(np.rint(steps), -INT8_MAX, INT8_MAX).astype(np.int8)
+    return {name: values.reshape(array.shape), name + SCALE: scales}
+
+
+def _expected(name: str, array: Tensor32, encoding: str) -> list[tuple[str, tuple[str, tuple[int, ...]]]]:
+    if encoding == "fp32" or array.ndim < 2:
+        return [(name, ("float32", array.shape))]
+    if encoding == "fp16":
+        return [(name, ("float16", array.shape))]
+    return [(name, ("int8", array.shape)), (name + SCALE, ("float32", (len(array),)))]
+
+
+def _view(name: str, array: Array, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    if array.dtype != dtype or tuple(array.shape) != shape:
+        raise UpdateRejected(f"Tensor {name} is {array.dtype} {tuple(array.shape)}, expected {dtype} {shape}.")
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if len(array.data) > size + HEADER_BYTES:
+        raise UpdateRejected(f"Tensor {name} takes {len(array.data)} bytes, expected {size}.")
     try:
-        found = _read(array.data)
+        found = _read(array.data, np.dtype(dtype))
     except (ValueError, EOFError, TypeError) as error:
         raise UpdateRejected(f"Tensor {name} cannot be decoded: {error}.") from None
-    if found.dtype != np.float32 or found.shape != expected.shape:
-        raise UpdateRejected(f"Tensor {name} holds {found.dtype} {found.shape}, expected float32 {expected.shape}.")
+    if found.shape != shape:
+        raise UpdateRejected(f"Tensor {name} holds {found.dtype} {found.shape}, expected {dtype} {shape}.")
     return found
 
 
-def _read(data: bytes) -> Tensor32:
+def _read(data: bytes, expected: np.dtype[Any]) -> NDArray[Any]:
     """Read NumPy's own format without trusting its header: `numpy.load` would allocate whatever that promises."""
     stream = io.BytesIO(data)
     if np.lib.format.read_magic(stream) != (1, 0):
@@ -53,7 +181,11 @@ def _read(data: bytes) -> Tensor32:
     shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=HEADER_BYTES)
     if is_fortran and len(shape) > 1:
         raise ValueError("columns come first")
-    if dtype != np.float32:
+    if dtype != expected:
         raise ValueError(f"values are {dtype}")
-    # frombuffer views the message's own bytes and fails when they are fewer than the shape needs.
-    return np.frombuffer(data, np.float32, offset=stream.tell()).reshape(shape).copy()
+    # frombuffer views the message's own bytes; reshape fails when they are fewer or more than the shape needs.
+    return np.frombuffer(data, expected, offset=stream.tell()).reshape(shape)
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -1,29 +1,42 @@
-"""How the coordinator combines the clients' deltas; one strategy a file, chosen by name."""
+"""How the coordinator turns one round's validated updates into the next state; one strategy a file, chosen by name."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
+from federation.config import FederationConfig
 from federation.errors import FederationConfigError
+from federation.strategies.bulyan import Bulyan
+from federation.strategies.fedadagrad import FedAdagrad
+from federation.strategies.fedadam import FedAdam
 from federation.strategies.fedavg import FedAvg
-from federation.tensors import Tensors
+from federation.strategies.fedavgm import FedAvgM
+from federation.strategies.fedmedian import FedMedian
+from federation.strategies.fedtrimmedavg import FedTrimmedAvg
+from federation.strategies.fedyogi import FedYogi
+from federation.strategies.krum import Krum
+from federation.strategies.multikrum import MultiKrum
+from federation.strategies.protocol import Strategy
+
+__all__ = ["STRATEGIES", "Strategy", "new_strategy"]
+
+STRATEGIES: dict[str, Callable[[FederationConfig], Strategy]] = {
+    "fedavg": FedAvg,
+    "fedavgm": FedAvgM,
+    "fedadam": FedAdam,
+    "fedyogi": FedYogi,
+    "fedadagrad": FedAdagrad,
+    "fedmedian": FedMedian,
+    "fedtrimmedavg": FedTrimmedAvg,
+    "krum": Krum,
+    "multikrum": MultiKrum,
+    "bulyan": Bulyan,
+}
 
 
-class Aggregation(Protocol):
-    """Takes the validated updates of one round, one by one, and says the step to take."""
-
-    def add(self, delta: Tensors, *, examples: int) -> None:
-        """Count one client's delta, trained on ``examples`` products."""
-
-    def step(self) -> Tensors:
-        """The combined delta; add it to the global state."""
-
-
-STRATEGIES: dict[str, type[FedAvg]] = {"fedavg": FedAvg}
-
-
-def new_aggregation(strategy: str) -> Aggregation:
-    """A fresh aggregation for one round; raises FederationConfigError for an unknown strategy."""
-    if strategy not in STRATEGIES:
-        raise FederationConfigError(f"Unknown strategy {strategy!r}.", hint=f"Choose one of: {', '.join(STRATEGIES)}.")
-    return STRATEGIES[strategy]()
+def new_strategy(config: FederationConfig) -> Strategy:
+    """A fresh strategy for one run; raises FederationConfigError for an unknown name."""
+    if config.strategy not in STRATEGIES:
+        known = ", ".join(STRATEGIES)
+        raise FederationConfigError(f"Unknown strategy {config.strategy!r}.", hint=f"Choose one of: {known}.")
+    return STRATEGIES[config.strategy](config)

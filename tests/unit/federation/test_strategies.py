@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app.message import make_message
+from flwr.serverapp import strategy as flower
+
+from federation.accumulate import StreamingMean
+from federation.config import ENCODINGS
+from federation.config import STRATEGIES as NAMES
+from federation.errors import NothingToLearn, TooFewUpdates
+from federation.strategies import STRATEGIES, Strategy, new_strategy
+from federation.strategies.robust import ENVELOPE
+from federation.tensors import Tensors
+from federation.wire import EncodedUpdate, to_record, unpack
+from tests.models import tiny_config
+
+SHAPES = {"matrix": (5, 300), "kernel": (4, 3, 3, 3), "log_scale": ()}
+MEANS = ("fedavg", "fedavgm", "fedadam", "fedyogi", "fedadagrad")
+ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
+
+
+def drawn(seed: int, scale: float = 1.0) -> Tensors:
+    generator = np.random.default_rng(seed)
+    return {name: (scale * generator.standard_normal(shape)).astype(np.float32) for name, shape in SHAPES.items()}
+
+
+def update(delta: Tensors, encoding: str = "fp32") -> EncodedUpdate:
+    return unpack(to_record(delta, encoding=encoding), like=delta, encoding=encoding)
+
+
+def strategy(name: str, **changes: object) -> Strategy:
+    return new_strategy(tiny_config(strategy=name, **changes))
+
+
+def after_round(
+    strategy: Strategy, state: Tensors, deltas: list[Tensors], examples: list[int] | None = None
+) -> Tensors:
+    strategy.begin()
+    for number, delta in enumerate(deltas):
+        strategy.add(update(delta), examples=examples[number] if examples else 10)
+    return strategy.finish(state)
+
+
+def test_every_name_of_the_config_is_a_strategy() -> None:
+    assert tuple(STRATEGIES) == NAMES == (*MEANS, *ROBUST)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_streaming_mean_equals_a_reference_in_double_precision(encoding: str) -> None:
+    deltas = [drawn(seed) for seed in range(20)]
+    weights = [float(w) for w in np.random.default_rng(0).integers(1, 10**6, 20)]
+    mean = StreamingMean()
+    for delta, weight in zip(deltas, weights, strict=True):
+        mean.add(update(delta, encoding), weight=weight)
+    found = mean.mean()
+    for name in SHAPES:
+        decoded = [update(delta, encoding).decode()[name].astype(np.float64) for delta in deltas]
+        exact = sum(w * d for w, d in zip(weights, decoded, strict=True)) / sum(weights)
+        assert found[name].dtype == np.float32
+        assert found[name].shape == SHAPES[name]
+        np.testing.assert_allclose(found[name], exact, atol=1e-6)
+
+
+def test_tensors_larger_than_a_block_are_added_whole() -> None:
+    delta: Tensors = {"large": np.random.default_rng(0).standard_normal((700, 1000)).astype(np.float32)}
+    for encoding in ENCODINGS:
+        mean = StreamingMean()
+        mean.add(update(delta, encoding), weight=3.0)
+        np.testing.assert_allclose(mean.mean()["large"], update(delta, encoding).decode()["large"], rtol=1e-6)
+
+
+def test_fedavg_weighs_by_products() -> None:
+    state = drawn(99)
+    found = after_round(strategy("fedavg"), state, [drawn(0), drawn(1)], [1, 3])
+    for name in SHAPES:
+        np.testing.assert_allclose(found[name], state[name] + (drawn(0)[name] + 3 * drawn(1)[name]) / 4, atol=1e-6)
+
+
+def test_momentum_remembers_earlier_rounds() -> None:
+    momentum = strategy("fedavgm", server_momentum=0.5)
+    state = drawn(99)
+    first = after_round(momentum, state, [drawn(0)])
+    second = after_round(momentum, first, [drawn(1)])
+    for name in SHAPES:
+        np.testing.assert_allclose(second[name], first[name] + 0.5 * drawn(0)[name] + drawn(1)[name], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fedadam", "fedyogi", "fedadagrad"])
+def test_adaptive_optimisers_follow_the_paper(name: str) -> None:
+    """Algorithm 2 of Reddi et al. 2021, written out in double precision over four rounds."""
+    eta, beta, beta2, tau = 0.05, 0.9, 0.99, 1e-2
+    ours = strategy(name, server_learning_rate=eta, server_momentum=beta, server_beta2=beta2, server_tau=tau)
+    state = drawn(99)
+    x = state["matrix"].astype(np.float64)
+    m, v = np.zeros_like(x), np.full_like(x, tau**2)
+    for seed in range(4):
+        state = after_round(ours, state, [drawn(seed, 0.1)])
+        delta = drawn(seed, 0.1)["matrix"].astype(np.float64)
+        m = beta * m + (1 - beta) * delta
+        v = {
+            "fedadam": beta2 * v + (1 - beta2) * delta**2,
+            "fedyogi": v - (1 - beta2) * delta**2 * np.sign(v - delta**2),
+            "fedadagrad": v + delta**2,
+        }[name]
+        x = x + eta * m / (np.sqrt(v) + tau)
+    np.testing.assert_allclose(state["matrix"], x, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_optimiser_that_was_stored_goes_on_bit_for_bit(name: str) -> None:
+    undisturbed, stopped = strategy(name), strategy(name)
+    state = drawn(99)
+    for seed in range(3):
+        state = after_round(undisturbed, state, [drawn(seed)])
+    resumed_state = drawn(99)
+    for seed in range(3):
+        resumed_state = after_round(stopped, resumed_state, [drawn(seed)])
+        kept = {key: array.copy() for key, array in stopped.state_dict().items()}
+        stopped = strategy(name)
+        stopped.load_state_dict(kept)
+    for tensor in SHAPES:
+        np.testing.assert_array_equal(state[tensor], resumed_state[tensor])
+
+
+def stacked(deltas: list[Tensors], name: str) -> np.ndarray:
+    return np.stack([delta[name] for delta in deltas]).astype(np.float64)
+
+
+def test_median_and_trimmed_mean_are_coordinate_wise() -> None:
+    deltas, zero = [drawn(seed) for seed in range(7)], {n: np.zeros(s, np.float32) for n, s in SHAPES.items()}
+    median = after_round(strategy("fedmedian", attackers=2), zero, deltas)
+    trimmed = after_round(strategy("fedtrimmedavg", attackers=2), zero, deltas)
+    for name in SHAPES:
+        values = np.sort(stacked(deltas, name), axis=0)
+        np.testing.assert_allclose(median[name], values[3], atol=1e-6)
+        np.testing.assert_allclose(trimmed[name], values[2:5].mean(axis=0), atol=1e-6)
+
+
+def krum_scores(deltas: list[Tensors], attackers: int) -> np.ndarray:
+    flat = np.stack([np.concatenate([d[n].ravel() for n in SHAPES]) for d in deltas]).astype(np.float64)
+    distances = ((flat[:, None] - flat[None, :]) ** 2).sum(axis=2)
+    return np.array(
+        [np.sort(np.delete(row, i))[: len(deltas) - attackers - 2].sum() for i, row in enumerate(distances)]
+    )
+
+
+@pytest.mark.parametrize("name", ["krum", "multikrum"])
+def test_krum_takes_those_that_lie_closest_to_the_others(name: str) -> None:
+    deltas = [drawn(seed, 0.1) for seed in range(6)] + [drawn(50, 5.0)]
+    zero = {n: np.zeros(s, np.float32) for n, s in SHAPES.items()}
+    found = after_round(strategy(name, attackers=1), zero, deltas)
+    order = np.argsort(krum_scores(deltas, 1))
+    chosen = order[: 1 if name == "krum" else 6]
+    assert 6 not in chosen
+    for tensor in SHAPES:
+        np.testing.assert_allclose(found[tensor], stacked(deltas, tensor)[chosen].mean(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ROBUST)
+def test_one_attacker_of_seven_cannot_move_the_state_far(name: str) -> None:
+    honest = [drawn(1, 1.0)] * 6
+    state = after_round(strategy(name, attackers=1), drawn(99), [*honest[:3], drawn(7, 1e4), *honest[3:]])
+    for tensor in SHAPES:
+        np.testing.assert_allclose(state[tensor], drawn(99)[tensor] + drawn(1)[tensor], atol=1e-4)
+        assert state[tensor].dtype == np.float32
+
+
+@pytest.mark.parametrize(("name", "needed"), [("fedmedian", 3), ("fedtrimmedavg", 3), ("krum", 5), ("bulyan", 7)])
+def test_robust_strategy_says_how_many_updates_it_needs(name: str, needed: int) -> None:
+    with pytest.raises(TooFewUpdates, match=f"at least {needed}"):
+        after_round(strategy(name, attackers=1), drawn(0), [drawn(i) for i in range(needed - 1)])
+    after_round(strategy(name, attackers=1), drawn(0), [drawn(i) for i in range(needed)])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_round_without_any_update_learns_nothing(name: str) -> None:
+    with pytest.raises(NothingToLearn):
+        after_round(strategy(name), drawn(0), [])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_updates_of_a_round_that_was_given_up_do_not_count_in_the_next(name: str) -> None:
+    chosen = strategy(name)
+    chosen.begin()
+    chosen.add(update(drawn(7, 100.0)), examples=5)
+    found = after_round(chosen, drawn(99), [drawn(1)] * 7)
+    expected = after_round(strategy(name), drawn(99), [drawn(1)] * 7)
+    for tensor in SHAPES:
+        np.testing.assert_array_equal(found[tensor], expected[tensor])
+
+
+def test_momentum_is_flower_s_own() -> None:
+    """Flower's FedAvgM over whole states against ours over deltas, without bias in either."""
+    state = drawn(99)
+    theirs = flower.FedAvgM(server_learning_rate=1.0, server_momentum=0.9)
+    theirs.current_arrays = ArrayRecord({n: _array(a) for n, a in state.items()})
+    ours = strategy("fedavgm", server_momentum=0.9)
+    for seed in range(3):
+        delta = drawn(seed, 0.1)
+        moved = {name: state[name] + delta[name] for name in state}
+        arrays, _ = theirs.aggregate_train(1, [_reply(moved)])
+        assert arrays is not None
+        state = after_round(ours, state, [delta])
+        theirs.current_arrays = arrays
+        for name in SHAPES:
+            np.testing.assert_allclose(arrays[name].numpy(), state[name], atol=1e-4)
+
+
+def _array(array: np.ndarray) -> Array:
+    return Array(np.asarray(array, order="C"))
+
+
+def _reply(state: Tensors) -> Message:
+    content = RecordDict({"arrays": to_record(state), "metrics": MetricRecord({"num-examples": 1})})
+    return make_message(ENVELOPE, content)
+
+
+def test_server_learning_rate_scales_the_step_of_every_strategy() -> None:
+    for name in ("fedavg", "fedmedian"):
+        half = new_strategy(dataclasses.replace(tiny_config(strategy=name), server_learning_rate=0.5))
+        found = after_round(half, drawn(99), [drawn(1)] * 3)
+        np.testing.assert_allclose(found["matrix"], drawn(99)["matrix"] + 0.5 * drawn(1)["matrix"], atol=1e-6)
