@@ -13,7 +13,7 @@ from typing import Any
 
 from catalog.errors import CatalogueMissing, ManifestInvalid, ObjectMissing, VersionInvalid
 from catalog.objects import ObjectStore
-from catalog.shards import Shard
+from catalog.shards import Shard, read_rows
 
 LIVE_KEY = "manifest.json"
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
@@ -60,6 +60,8 @@ class CatalogueManifest:
     """Partition spec, or None when the train split was given to nobody."""
     owners: tuple[Shard, ...] = field(default=())
     """Shards of (id, client), row by row in the order of the train split; empty when it was given to nobody."""
+    holdouts: tuple[Shard, ...] = field(default=())
+    """Shards of (id, split, client) for val, then test: whose each product would be by the same rule."""
 
     def products(self, split: str) -> int:
         """Number of products of one split."""
@@ -83,6 +85,7 @@ class CatalogueManifest:
             fields["splits"] = {split: _shards(shards) for split, shards in fields["splits"].items()}
             fields["clients"] = tuple(ClientPartition(**entry) for entry in fields["clients"])
             fields["owners"] = _shards(fields["owners"])
+            fields["holdouts"] = _shards(fields.get("holdouts", []))
             return cls(**fields)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ManifestInvalid(
@@ -147,6 +150,12 @@ def live_manifest(store: ObjectStore) -> CatalogueManifest:
         raise CatalogueMissing(
             f"No catalogue is loaded in {store.name}.", hint="Load one: `tejido catalog load`."
         ) from None
+
+
+def holdout_owners(store: ObjectStore, manifest: CatalogueManifest, split: str) -> list[str]:
+    """The client of each product of val or test, in the order of the split; empty where the catalogue has none."""
+    rows = read_rows(store, manifest.holdouts, columns=["split", "client"])
+    return [row["client"] for row in rows if row["split"] == split]
 
 
 def manifest_of(store: ObjectStore, version: str) -> CatalogueManifest:

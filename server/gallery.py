@@ -10,18 +10,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.manifest import CatalogueManifest
+from catalog.manifest import CatalogueManifest, holdout_owners
 from catalog.objects import ObjectStore
 from catalog.product import SPLITS
 from catalog.shards import read_shards
 from core.progress import Progress
 from federation.encoder import Encoder
 from federation.encoding import LazyTowers
+from federation.errors import ImageError
 from federation.evaluation import Retrieval, evaluate_retrieval
 from federation.features import Activations, FeatureSource, ProductFeatures
 from federation.spec import ModelSpec
 from federation.tensors import Tensors
+from server.holdouts import queries_of_clients
 from server.stores import OWNER
+
+HELD_OUT = ("val", "test")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Gallery:
     products: ProductFeatures
     queries: Mapping[str, NDArray[np.int64]]
     """Split → numbers of its distinct titles, indices into ``products.titles``."""
+    clients: Mapping[str, Mapping[str, NDArray[np.int64]]]
+    """Split (val, test) → client → positions of its own held-out titles in ``queries``."""
 
     def evaluate(self, state: Tensors, split: str) -> Retrieval:
         """Rank the whole gallery for each distinct title of ``split``."""
@@ -55,15 +61,34 @@ def load_gallery(
     features_dir: Path,
     progress: Progress,
     towers: LazyTowers | None = None,
+    views: int = 1,
+    with_templates: bool = False,
 ) -> Gallery:
-    """Read and encode the catalogue; what was encoded before comes from the cache, without loading the towers."""
+    """Read and encode the catalogue; what was encoded before comes from the cache, without loading the towers.
+
+    ``views`` and ``with_templates`` are for who trains on the gallery's train split; queries and ranking need neither.
+    """
     towers = towers or LazyTowers(spec.preset)
     source = FeatureSource(spec, root=features_dir, owner=OWNER, towers=towers, workers=os.cpu_count() or 1)
     shards = [shard for split in SPLITS for shard in manifest.splits[split]]
-    products = source.of(read_shards(store, shards), total=manifest.kept, progress=progress)
+    products = source.of(
+        read_shards(store, shards),
+        total=manifest.kept,
+        views=views,
+        with_templates=with_templates,
+        progress=progress,
+    )
+    if products.skipped:
+        # Cleaning has decoded every picture: whoever changed them since, a gallery with holes must not be ranked.
+        raise ImageError(
+            f"{sum(products.skipped.values())} pictures of catalogue {manifest.version} cannot be read any more.",
+            hint="Load the catalogue again: `tejido catalog load`.",
+        )
     bounds = np.cumsum([0] + [manifest.products(split) for split in SPLITS])
-    queries = {
-        split: np.unique(products.names[start:end])
-        for split, start, end in zip(SPLITS, bounds[:-1], bounds[1:], strict=True)
+    rows = {split: products.names[a:b] for split, a, b in zip(SPLITS, bounds[:-1], bounds[1:], strict=True)}
+    queries = {split: np.unique(names) for split, names in rows.items()}
+    clients = {
+        split: queries_of_clients(queries[split], holdout_owners(store, manifest, split), rows[split])
+        for split in HELD_OUT
     }
-    return Gallery(manifest.version, spec, towers, products, queries)
+    return Gallery(manifest.version, spec, towers, products, queries, clients)

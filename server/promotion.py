@@ -1,8 +1,10 @@
-"""Whether the challenger becomes the champion: only if it is better beyond chance on the same queries and gallery."""
+"""Make the challenger the champion, if it has earned it; go back to the one before. See judgement.py for the rule."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,64 +14,33 @@ from catalog.manifest import live_manifest
 from core.progress import NoProgress, Progress
 from core.settings import Settings
 from federation.encoding import LazyTowers
-from federation.errors import ShapeError
 from federation.evaluation import Retrieval
 from federation.model import initial_state
 from federation.spec import ModelSpec
 from federation.tensors import Tensors
 from server.gallery import Gallery, load_gallery
+from server.judgement import Judgement, judge
 from server.serving import fetch
 from server.stores import open_stores, tracking_uri
 from server.tracking import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, Tracker
 
-RESAMPLES = 10_000
-CONFIDENCE = 0.95
-SEED = 20260101
 
+def promote(
+    settings: Settings, *, version: str = CHALLENGER, override: str | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Compare a version with the champion on the live catalogue's test set and move the alias if it has earned it.
 
-@dataclass(frozen=True)
-class Comparison:
-    """Mean difference of per-query recall@10, challenger minus incumbent, and its bootstrap interval."""
-
-    difference: float
-    lower: float
-    upper: float
-
-    @property
-    def is_better(self) -> bool:
-        """The whole interval lies above zero."""
-        return self.lower > 0
-
-
-def paired_bootstrap(
-    challenger: NDArray[np.float64], incumbent: NDArray[np.float64], *, seed: int = SEED
-) -> Comparison:
-    """Resample queries, the same for both models: what is easy for both must not look like a gain.
+    Without a champion the comparison is with the same model before training (zero shot).
 
     Args:
-        challenger: (Q,) recall@10 of each query.
-        incumbent: (Q,) of the same queries in the same order.
-        seed: of the resampling.
-    """
-    if challenger.shape != incumbent.shape or not len(challenger):
-        raise ShapeError(f"{challenger.shape} and {incumbent.shape} cannot be paired.")
-    differences = challenger - incumbent
-    generator = np.random.default_rng(seed)
-    # Counting how often each query was drawn is the same as drawing it, in a matrix that fits.
-    share = np.full(len(differences), 1 / len(differences))
-    means = np.array([generator.multinomial(len(differences), share) @ differences for _ in range(RESAMPLES)])
-    lower, upper = np.quantile(means / len(differences), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Comparison(float(differences.mean()), float(lower), float(upper))
-
-
-def promote(settings: Settings, *, version: str = CHALLENGER, progress: Progress | None = None) -> dict[str, Any]:
-    """Compare a version with the champion on the live catalogue's test set and move the alias if it is better.
-
-    Without a champion the comparison is with the same preset before training (zero shot).
+        settings: where MLflow and the catalogue are.
+        version: alias or number.
+        override: why an operator promotes a version that was refused; recorded with the version.
+        progress: told while the gallery is encoded.
 
     Returns:
         ``version`` (the champion now, or the challenger that was not promoted), ``alias``, ``promoted``, ``reason``,
-        ``interval``, and recall@10 of both with gallery and queries.
+        ``interval``, ``clients`` (each one's own held-out recall), and recall@10 of both with gallery and queries.
 
     Raises:
         ModelMissing: there is no such version.
@@ -77,21 +48,31 @@ def promote(settings: Settings, *, version: str = CHALLENGER, progress: Progress
     """
     tracker = Tracker(tracking_uri(settings))
     challenger, champion = tracker.require(version), tracker.find(CHAMPION)
-    judge = _Judge(settings, tracker, progress or NoProgress())
+    court = _Court(settings, tracker, progress or NoProgress())
     if champion and champion.version == challenger.version:
-        retrieval = judge.retrieval(challenger)
+        retrieval = court.retrieval(challenger)
         return _answer(challenger, CHAMPION, "it is the champion already", retrieval, retrieval, None, promoted=False)
-    ours = judge.retrieval(challenger)
-    theirs = judge.retrieval(champion) if champion else judge.zero_shot(challenger)
-    comparison = paired_bootstrap(ours.recall_at_10_by_query, theirs.recall_at_10_by_query)
-    against = f"champion version {champion.version}" if champion else "zero shot"
-    if not comparison.is_better:
-        reason = f"not better than {against} beyond chance"
-        return _answer(challenger, CHALLENGER, reason, ours, theirs, comparison, promoted=False)
+    ours = court.retrieval(challenger)
+    theirs = court.retrieval(champion) if champion else court.zero_shot(challenger)
+    judgement = judge(ours, theirs, court.queries_of_clients(challenger))
+    reason = judgement.reason(f"champion version {champion.version}" if champion else "zero shot")
+    if not judgement.is_earned and not override:
+        _record(tracker, challenger, judgement, reason, promoted=False)
+        return _answer(challenger, CHALLENGER, reason, ours, theirs, judgement, promoted=False)
+    if not judgement.is_earned:
+        reason = f"{reason}; promoted all the same: {override}"
+    _record(tracker, challenger, judgement, reason, promoted=True)
     if champion:
         tracker.set_alias(PREVIOUS, champion.version)
     tracker.set_alias(CHAMPION, challenger.version)
-    return _answer(challenger, CHAMPION, f"better than {against}", ours, theirs, comparison, promoted=True)
+    return _answer(challenger, CHAMPION, reason, ours, theirs, judgement, promoted=True)
+
+
+def _record(tracker: Tracker, version: ModelVersion, judgement: Judgement, reason: str, *, promoted: bool) -> None:
+    """Leave the judgement with the version: the decision must be there to read when its figures no longer are."""
+    tracker.tag_version(version.version, {"judgement": reason, "promoted": str(promoted).lower()})
+    whole = {"reason": reason, "promoted": promoted, **judgement.as_dict()}
+    tracker.log_files(version.run_id, {"judgement.json": json.dumps(whole, indent=1).encode()})
 
 
 def rollback(settings: Settings) -> dict[str, Any]:
@@ -103,7 +84,7 @@ def rollback(settings: Settings) -> dict[str, Any]:
     return {"version": previous.version, "alias": CHAMPION, "was": champion.version}
 
 
-class _Judge:
+class _Court:
     """Evaluates versions on the live catalogue's test queries; the gallery of a preset is loaded once."""
 
     def __init__(self, settings: Settings, tracker: Tracker, progress: Progress) -> None:
@@ -122,13 +103,20 @@ class _Judge:
         spec = fetch(self._tracker, version, self._settings.features_dir).spec
         return self._evaluate(spec, initial_state(spec, LazyTowers(spec.preset)))
 
+    def queries_of_clients(self, version: ModelVersion) -> Mapping[str, NDArray[np.int64]]:
+        """Whose own held-out titles are which of the test queries."""
+        return self._gallery(fetch(self._tracker, version, self._settings.features_dir).spec).clients["test"]
+
     def _evaluate(self, spec: ModelSpec, state: Tensors) -> Retrieval:
+        return replace(self._gallery(spec), spec=spec).evaluate(state, "test")
+
+    def _gallery(self, spec: ModelSpec) -> Gallery:
         cut = (spec.preset.base_hash, spec.image_cut, spec.text_cut)
         if cut not in self._galleries:
             self._galleries[cut] = load_gallery(
                 self._store, self._manifest, spec, features_dir=self._settings.features_dir, progress=self._progress
             )
-        return replace(self._galleries[cut], spec=spec).evaluate(state, "test")
+        return self._galleries[cut]
 
 
 def _answer(
@@ -137,7 +125,7 @@ def _answer(
     reason: str,
     ours: Retrieval,
     theirs: Retrieval,
-    comparison: Comparison | None,
+    judgement: Judgement | None,
     *,
     promoted: bool,
 ) -> dict[str, Any]:
@@ -146,7 +134,7 @@ def _answer(
         "alias": alias,
         "promoted": promoted,
         "reason": reason,
-        "interval": [comparison.lower, comparison.upper] if comparison else None,
+        **(judgement.as_dict() if judgement else {"interval": None, "clients": [], "unjudged": {}}),
         "recall_at_10": {
             "gallery": ours.gallery,
             "queries": ours.queries,

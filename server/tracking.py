@@ -112,6 +112,12 @@ class Tracker:
         with _reached(self.uri):
             self._client.set_registered_model_alias(MODEL, alias, version)
 
+    def tag_version(self, version: str, tags: Mapping[str, str]) -> None:
+        """Note something about a version where everybody sees it."""
+        with _reached(self.uri):
+            for key, value in tags.items():
+                self._client.set_model_version_tag(MODEL, version, key, value)
+
     def find(self, alias_or_version: str) -> ModelVersion | None:
         """The version of that number, or the one that an alias points to; None when there is none."""
         with _reached(self.uri):

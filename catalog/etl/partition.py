@@ -22,12 +22,14 @@ from catalog.manifest import (
     version_key,
 )
 from catalog.objects import ObjectStore, S3ObjectStore, delete_all
-from catalog.partitions import Partition, assign_clients, parse_partition
+from catalog.partitions import Assignment, Partition, parse_partition
 from catalog.shards import PRODUCT_SCHEMA, Shard, ShardWriter, read_rows
 from core.progress import NoProgress, Progress, track
 from core.settings import ClientBucket
 
 OWNER_SCHEMA = pa.schema([pa.field("id", pa.int64()), pa.field("client", pa.string())])
+HOLDOUT_SCHEMA = OWNER_SCHEMA.append(pa.field("split", pa.string()))
+HELD_OUT = ("val", "test")
 OWNERS_PER_SHARD = 100_000
 
 
@@ -51,7 +53,7 @@ def partition(
 
     Args:
         version: one that `clean_and_split` has finished.
-        spec: ``iid`` or ``dirichlet(alpha, by)``.
+        spec: ``iid``, ``dirichlet(alpha, by)``, ``season`` or ``gender``.
         clients: name → store of the client's bucket.
         store: the platform's bucket.
         progress: told of the stage ``partition``.
@@ -65,24 +67,29 @@ def partition(
         StorageUnreachable, StorageRefused: a client's bucket cannot be written.
     """
     manifest = manifest_of(store, version)
-    assigned = _assign(store, manifest, parse_partition(spec), list(clients))
+    how = parse_partition(spec)
+    train = _labelled(store, manifest, how, "train")
+    assignment = Assignment(train, how, list(clients), seed=manifest.seed)
+    assigned = assignment.train
     owners = _write_owners(store, manifest, assigned)
+    holdouts = _write_holdouts(store, manifest, how, assignment)
     shards = _write_clients(store, manifest, assigned, clients, progress or NoProgress())
     counts = Counter(assigned)
     for name, bucket in clients.items():
         _move(bucket, ClientManifest(version, shards[name], counts[name]))
     members = tuple(ClientPartition(name, counts[name], bucket.name) for name, bucket in clients.items())
-    done = replace(manifest, clients=members, partition=spec, owners=owners)
+    done = replace(manifest, clients=members, partition=spec, owners=owners, holdouts=holdouts)
     store.put(version_key(version), done.to_json())
     return summary(done)
 
 
-def _assign(store: ObjectStore, manifest: CatalogueManifest, how: Partition, clients: list[str]) -> list[str]:
-    """The client of each product of the train split, in order."""
+def _labelled(
+    store: ObjectStore, manifest: CatalogueManifest, how: Partition, split: str
+) -> Iterator[tuple[str, str | None]]:
+    """Name and label of each product of a split, in order."""
     columns = ["product_display_name", *([how.by] if how.by else [])]
-    rows = read_rows(store, manifest.splits["train"], columns=columns)
-    labelled = ((row["product_display_name"], row[how.by] if how.by else None) for row in rows)
-    return assign_clients(labelled, how, clients, seed=manifest.seed)
+    for row in read_rows(store, manifest.splits[split], columns=columns):
+        yield row["product_display_name"], row[how.by] if how.by else None
 
 
 def _write_owners(store: ObjectStore, manifest: CatalogueManifest, assigned: list[str]) -> tuple[Shard, ...]:
@@ -92,6 +99,20 @@ def _write_owners(store: ObjectStore, manifest: CatalogueManifest, assigned: lis
     with ShardWriter(store, prefix, OWNER_SCHEMA, rows_per_shard=OWNERS_PER_SHARD) as writer:
         for row, client in zip(ids, assigned, strict=True):
             writer.add({**row, "client": client})
+    return tuple(writer.shards)
+
+
+def _write_holdouts(
+    store: ObjectStore, manifest: CatalogueManifest, how: Partition, assignment: Assignment
+) -> tuple[Shard, ...]:
+    """Note whose the held-out products would be: a model is also judged by what each client finds of its own kind."""
+    prefix = f"owners/{manifest.version}/holdouts"
+    with ShardWriter(store, prefix, HOLDOUT_SCHEMA, rows_per_shard=OWNERS_PER_SHARD) as writer:
+        for split in HELD_OUT:
+            ids = read_rows(store, manifest.splits[split], columns=["id"])
+            clients = assignment.held_out(_labelled(store, manifest, how, split))
+            for row, client in zip(ids, clients, strict=True):
+                writer.add({**row, "split": split, "client": client})
     return tuple(writer.shards)
 
 

@@ -17,7 +17,7 @@ from core.settings import ClientBucket, Settings, SettingsError
 SourceOption = Annotated[str, typer.Option(help="hf:OWNER/NAME, dir:PATH (styles.csv and images/) or synthetic.")]
 ProductsOption = Annotated[int | None, typer.Option(min=1, help="Take at most this many products.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of sampling, splits and partitions.")]
-PartitionOption = Annotated[str, typer.Option(help="iid, or 'dirichlet(0.5, sub_category)'.")]
+PartitionOption = Annotated[str, typer.Option(help="iid, 'dirichlet(0.5, subCategory)', season, or gender.")]
 RunOption = Annotated[str, typer.Option("--run", help="Run whose catalogue version this step works on.")]
 
 

@@ -44,7 +44,8 @@ def demo(
     rounds: Annotated[int, typer.Option(help="How many federated rounds.")] = 3,
     preset: Annotated[str, typer.Option(help="Model preset: lite, or tiny for a quick try.")] = "lite",
     partition: Annotated[
-        str, typer.Option(help="How products are spread over clients: iid or 'dirichlet(0.5, sub_category)'.")
+        str,
+        typer.Option(help="How products are spread: iid, 'dirichlet(0.5, subCategory)', season or gender."),
     ] = "iid",
     seed: Annotated[int, typer.Option(help="Seed of sampling, splits, partitions and training.")] = 0,
     state: StateOption = DEFAULT_STATE,

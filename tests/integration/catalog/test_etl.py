@@ -25,7 +25,7 @@ from catalog.errors import (
     StorageUnreachable,
     VersionInvalid,
 )
-from catalog.manifest import LIVE_KEY, client_manifest, live_manifest, manifest_of, version_of_run
+from catalog.manifest import LIVE_KEY, client_manifest, holdout_owners, live_manifest, manifest_of, version_of_run
 from catalog.objects import ObjectStore, S3ObjectStore
 from catalog.shards import read_shards
 from catalog.sources import open_source
@@ -99,6 +99,10 @@ def test_a_catalogue_goes_live_whole(
         {"name": name, "products": len(held[name]), "bucket": clients[name].name} for name in NAMES
     ]
 
+    for split in ("val", "test"):
+        owners = holdout_owners(store, manifest, split)
+        assert len(owners) == len(products[split])
+        assert set(owners) <= set(NAMES)
     rows = {row.id: row for row in catalogue.all_files(1000)}
     assert len(rows) == 95
     for split, members in products.items():

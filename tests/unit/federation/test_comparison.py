@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from federation.comparison import paired_bootstrap
 from federation.errors import ShapeError
-from server.promotion import paired_bootstrap
 
 QUERIES = 400
 
@@ -55,3 +55,8 @@ def test_interval_matches_plain_resampling() -> None:
 def test_queries_that_cannot_be_paired_are_refused() -> None:
     with pytest.raises(ShapeError):
         paired_bootstrap(recalls(0, 0.5), recalls(0, 0.5)[:-1])
+
+
+def test_more_confidence_needs_a_wider_interval() -> None:
+    usual, careful = (paired_bootstrap(recalls(0, 0.5), recalls(1, 0.4), confidence=c) for c in (0.95, 0.995))
+    assert careful.lower < usual.lower < usual.upper < careful.upper

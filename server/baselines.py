@@ -1,0 +1,194 @@
+"""What a run is worth: against no training, each client alone, and all products in one place.
+
+All see the same catalogue and as many samples: a run of R rounds of E epochs shows each product R · E times, and
+so do the others. Each side may have settings of its own, tuned on val; each side's round is the one that was best on
+val; test is looked at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.manifest import CatalogueManifest, live_manifest
+from catalog.objects import ObjectStore
+from catalog.shards import read_rows
+from core.progress import Progress
+from core.settings import Settings
+from federation.comparison import paired_bootstrap
+from federation.config import FederationConfig
+from federation.evaluation import Retrieval
+from federation.model import initial_model
+from federation.spec import ModelSpec
+from federation.tensors import Tensors
+from federation.training import Trainer
+from server.errors import CatalogueChanged
+from server.gallery import Gallery, load_gallery
+from server.stores import open_stores
+
+STAGE = "baselines"
+ZERO_SHOT, CENTRALISED, FEDERATED = "zero shot", "centralised", "federated"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to a model, and what it finds."""
+
+    name: str
+    samples: int
+    """Products shown in training, each time counted."""
+    test: Retrieval
+    round: int | None = None
+    """The one that was best on val."""
+
+
+def compare_baselines(
+    settings: Settings,
+    config: FederationConfig,
+    state: Tensors,
+    *,
+    catalogue_version: str,
+    centralised: FederationConfig,
+    alone: FederationConfig,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train the baselines of a run and compare them on test.
+
+    Args:
+        settings: where the catalogue is.
+        config: of the federated run.
+        state: what it came to.
+        catalogue_version: which it trained on.
+        centralised: settings of the run over all products in one place; same rounds and epochs.
+        alone: the same for each client by itself.
+        progress: told after every round of every baseline.
+
+    Raises:
+        CatalogueChanged: another catalogue is live by now.
+        NothingToLearn: a client has fewer than two products.
+    """
+    store = open_stores(settings).data
+    manifest = live_manifest(store)
+    if manifest.version != catalogue_version:
+        raise CatalogueChanged(
+            f"The run trained on catalogue {catalogue_version}, {manifest.version} is live.",
+            hint="Compare a run over the live catalogue.",
+        )
+    bench = _Bench(settings, store, manifest, config, progress)
+    owned = bench.products_of_clients()
+    # A gallery holds train first: its rows are numbered as those of the train split.
+    everything = np.arange(manifest.products("train"))
+    federated = Contender(FEDERATED, bench.samples(everything), bench.gallery.evaluate(state, "test"))
+    zero_shot = Contender(ZERO_SHOT, 0, bench.gallery.evaluate(bench.initial_state(), "test"))
+    central = bench.train(CENTRALISED, everything, centralised)
+    alones = [bench.train(client, rows, alone) for client, rows in sorted(owned.items())]
+    return _result(bench.gallery, federated, [zero_shot, central, *alones], owned)
+
+
+class _Bench:
+    """Everything that is loaded once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: ObjectStore,
+        manifest: CatalogueManifest,
+        config: FederationConfig,
+        progress: Progress,
+    ) -> None:
+        self._store, self._manifest, self._config, self._progress = store, manifest, config, progress
+        self._spec = ModelSpec.of(config)
+        self.gallery: Gallery = load_gallery(
+            store,
+            manifest,
+            self._spec,
+            features_dir=settings.features_dir,
+            progress=progress,
+            views=config.views,
+            with_templates=config.template_captions > 0,
+        )
+        self._done, self._total = 0, (1 + len(manifest.clients)) * config.rounds
+
+    def products_of_clients(self) -> dict[str, NDArray[np.int64]]:
+        """Client → rows of the train split that it holds."""
+        owners = np.array([row["client"] for row in read_rows(self._store, self._manifest.owners, columns=["client"])])
+        return {str(client): np.flatnonzero(owners == client) for client in np.unique(owners)}
+
+    def samples(self, rows: NDArray[np.int64]) -> int:
+        """Products shown to who trains on these rows."""
+        return len(rows) * self._config.rounds * self._config.local_epochs
+
+    def initial_state(self) -> Tensors:
+        """What every contender starts from."""
+        return initial_model(self._spec, self.gallery.towers).state()
+
+    def train(self, name: str, rows: NDArray[np.int64], config: FederationConfig) -> Contender:
+        """Train on these products in one place; the optimiser lives through all rounds."""
+        config = replace(config, rounds=self._config.rounds, local_epochs=self._config.local_epochs)
+        best: tuple[float, int, Tensors] | None = None
+        for round_number, state in self._rounds(name, rows, config):
+            recall = self.gallery.evaluate(state, "val").recall_at_10
+            if best is None or recall > best[0]:
+                best = (recall, round_number, state)
+        if best is None:
+            raise AssertionError("a run has at least one round")
+        return Contender(name, self.samples(rows), self.gallery.evaluate(best[2], "test"), best[1])
+
+    def _rounds(self, name: str, rows: NDArray[np.int64], config: FederationConfig) -> Iterator[tuple[int, Tensors]]:
+        products = self.gallery.products.subset(rows)
+        model = initial_model(self._spec, self.gallery.towers)
+        trainer = Trainer(model, config, seed=config.seed)
+        for round_number in range(1, config.rounds + 1):
+            trainer.train_round(products, round_number=round_number)
+            self._done += 1
+            self._progress.update(STAGE, self._done, self._total, f"{name}, round {round_number} of {config.rounds}")
+            yield round_number, model.state()
+
+
+def _result(
+    gallery: Gallery, federated: Contender, others: list[Contender], owned: Mapping[str, NDArray[np.int64]]
+) -> dict[str, Any]:
+    by_name = {contender.name: contender for contender in others}
+    return {
+        "gallery": federated.test.gallery,
+        "queries": federated.test.queries,
+        "contenders": [_row(contender, federated) for contender in (federated, *others)],
+        "clients": [
+            _client_row(client, len(owned[client]), by_name[client].test, federated.test, positions)
+            for client, positions in sorted(gallery.clients["test"].items())
+            if client in by_name and len(positions)
+        ],
+    }
+
+
+def _row(contender: Contender, federated: Contender) -> dict[str, Any]:
+    difference = paired_bootstrap(federated.test.recall_at_10_by_query, contender.test.recall_at_10_by_query)
+    return {
+        "name": contender.name,
+        "samples": contender.samples,
+        "round": contender.round,
+        "recall_at_1": contender.test.recall_at_1,
+        "recall_at_10": contender.test.recall_at_10,
+        "mrr": contender.test.mrr,
+        "federated_gains": [difference.lower, difference.upper],
+    }
+
+
+def _client_row(
+    client: str, products: int, alone: Retrieval, federated: Retrieval, positions: NDArray[np.int64]
+) -> dict[str, Any]:
+    """On the client's own held-out titles: what it would have alone, and what the federation gives it."""
+    ours, theirs = federated.recall_at_10_by_query[positions], alone.recall_at_10_by_query[positions]
+    difference = paired_bootstrap(ours, theirs)
+    return {
+        "client": client,
+        "products": products,
+        "queries": len(positions),
+        "alone": float(theirs.mean()),
+        "federated": float(ours.mean()),
+        "federated_gains": [difference.lower, difference.upper],
+    }
