@@ -19,7 +19,7 @@ from catalog.shards import write_shards
 from clients.app import app
 from clients.dataset import Dataset, open_dataset
 from clients.description import describe
-from clients.errors import BaseMismatch, ClientMisconfigured, PartitionStale
+from clients.errors import BaseMismatch, ClientMisconfigured, PartitionStale, SimulatedCrash
 from clients.learning import Contribution, Learner, Task
 from clients.residuals import Residuals
 from core.settings import Settings
@@ -193,3 +193,21 @@ def test_known_error_becomes_a_refusal_that_the_coordinator_can_read(
     reply = asked(MessageType.TRAIN, training(**{"catalogue-version": "v2"}), root, monkeypatch)
     assert not reply.has_error()
     assert reply.content.config_records["refusal"]["code"] == "clients.partition_stale"
+
+
+def test_simulated_attacker_sends_the_opposite_of_what_it_learned(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = asked(MessageType.TRAIN, training(), root, monkeypatch)
+    monkeypatch.setenv("TEJIDO_SIMULATION_FAULTS", '{"attackers": ["boreal"], "attack": "sign_flip"}')
+    attacked = asked(MessageType.TRAIN, training(), root, monkeypatch)
+    sent, learned = (from_record(r.content.array_records["arrays"], like=START) for r in (attacked, honest))
+    for name in START:
+        np.testing.assert_array_equal(sent[name], -learned[name])
+    assert attacked.content.config_records["receipt"] == honest.content.config_records["receipt"]
+
+
+def test_simulated_dropout_reaches_the_coordinator_as_an_error_not_as_a_refusal(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEJIDO_SIMULATION_FAULTS", '{"dropout": 0.999999}')
+    with pytest.raises(SimulatedCrash, match="boreal drops out of round 1"):
+        asked(MessageType.TRAIN, training(), root, monkeypatch)
