@@ -30,6 +30,7 @@ from catalog.manifest import CatalogueManifest, manifest_of
 from catalog.objects import DirectoryStore
 from catalog.partitions import assign_clients, parse_partition
 from catalog.shards import read_rows, read_shards
+from clients.app import as_sent
 from clients.faults import NO_FAULTS, Faults
 from clients.learning import training_seed
 from core.names import client_names
@@ -205,8 +206,9 @@ class LocalClient:
             round_number=round_number,
             seed=training_seed(config.seed, self.name, round_number),
         )
-        sent, self._residual = compress(faults.delta(update.delta), self._residual, encoding=config.encoding)
-        return sent, update
+        sent, residual = compress(faults.delta(update.delta), self._residual, encoding=config.encoding)
+        self._residual = residual if config.encoding != "fp32" else None
+        return as_sent(sent, faults) if faults.attack else sent, update
 
 
 @dataclass

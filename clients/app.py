@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING
 
-from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from clients.dataset import Dataset, open_dataset
@@ -19,6 +19,7 @@ from federation.config import FederationConfig
 from federation.wire import from_record
 
 if TYPE_CHECKING:
+    from clients.faults import Faults
     from clients.learning import Contribution, Task
 
 app = ClientApp()
@@ -91,7 +92,15 @@ def train(message: Message, context: Context) -> RecordDict:
     if config.encoding != "fp32":
         residuals.save(task.round, residual)
     faults.crash_after_training()
+    if faults.attack:
+        arrays = as_sent(arrays, faults)
     return RecordDict({"arrays": arrays, "metrics": _metrics(learned), "receipt": _receipt(task, learned)})
+
+
+def as_sent(arrays: ArrayRecord, faults: Faults) -> ArrayRecord:
+    """What a simulated attacker makes of its encoded update."""
+    plain = {name: array.numpy() for name, array in arrays.items()}
+    return ArrayRecord({name: Array(array) for name, array in faults.sent(plain).items()})
 
 
 def _metrics(learned: Contribution) -> MetricRecord:

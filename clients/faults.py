@@ -11,10 +11,12 @@ name, its products and the number of them are as enrolled. It attacks in every r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clients.errors import SimulatedCrash
 from core.settings import Attack, SimulationFaults
@@ -64,9 +66,13 @@ class Faults:
         return swap_labels(products, self._generator("labels")) if self.attack == "label_swap" else products
 
     def delta(self, delta: Tensors) -> Tensors:
-        """What this client sends in place of what it learned."""
+        """What this client claims to have learned."""
         change = ATTACKS_ON_DELTAS.get(self.attack) if self.attack else None
         return change(delta, self._generator("delta")) if change else delta
+
+    def sent(self, arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+        """What this client sends in place of its encoded update; the names are those of the message."""
+        return {name: nan(array) for name, array in arrays.items()} if self.attack == "nan" else arrays
 
     def _crash_within(self, low: float, high: float) -> None:
         # Drawn anew for each attempt: a round that is tried again may succeed.
@@ -93,9 +99,12 @@ def noise(delta: Tensors, generator: np.random.Generator) -> Tensors:
     return {name: _as_long_as(array, generator) for name, array in delta.items()}
 
 
-def nan(delta: Tensors, _: np.random.Generator) -> Tensors:
-    """Not a number, everywhere: one such update turns a plain mean into nothing."""
-    return {name: np.full_like(array, np.nan) for name, array in delta.items()}
+def nan(array: NDArray[Any]) -> NDArray[Any]:
+    """Not a number, everywhere, or in the scales of an int8 tensor: one such update turns a plain mean into nothing.
+
+    Done to what is sent: our own encoding refuses to send such values.
+    """
+    return np.full_like(array, np.nan) if np.issubdtype(array.dtype, np.floating) else array
 
 
 def swap_labels(products: ProductFeatures, generator: np.random.Generator) -> ProductFeatures:
@@ -114,6 +123,5 @@ ATTACKS_ON_DELTAS: dict[Attack, Callable[[Tensors, np.random.Generator], Tensors
     "sign_flip": sign_flip,
     "scaled": scaled,
     "noise": noise,
-    "nan": nan,
 }
-"""``label_swap`` is the one attack that changes the products instead."""
+"""``label_swap`` changes the products instead, ``nan`` the message."""

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from clients.dataset import open_dataset
 from clients.errors import ClientMisconfigured, SimulatedCrash
@@ -41,7 +42,8 @@ def products(count: int = 12) -> ProductFeatures:
 
 def crashes(share: float, *, attempt: int = 1, clients: int = 200) -> tuple[set[int], set[int]]:
     """Which of many clients crash before they train, and which after."""
-    before, after = set(), set()
+    before: set[int] = set()
+    after: set[int] = set()
     for number in range(clients):
         one = Faults(SimulationFaults(dropout=share), f"client-{number}", 1, attempt)
         for crash, found in ((one.crash_before_training, before), (one.crash_after_training, after)):
@@ -53,7 +55,7 @@ def crashes(share: float, *, attempt: int = 1, clients: int = 200) -> tuple[set[
 
 
 def test_there_is_a_function_for_each_attack() -> None:
-    assert {*ATTACKS_ON_DELTAS, "label_swap"} == set(get_args(Attack))
+    assert {*ATTACKS_ON_DELTAS, "label_swap", "nan"} == set(get_args(Attack))
 
 
 def test_sign_flip_is_the_opposite_and_as_long() -> None:
@@ -76,9 +78,20 @@ def test_noise_is_as_long_as_an_honest_update_and_unlike_it() -> None:
     assert float(np.linalg.norm(subtract(attacked, DELTA)["heads.image.weight"])) > 1
 
 
-def test_nan_is_nothing_but_nan_in_the_right_shapes() -> None:
-    attacked = faults("nan").delta(DELTA)
-    assert all(np.isnan(array).all() and array.shape == DELTA[name].shape for name, array in attacked.items())
+def test_nan_is_in_whatever_can_hold_it_of_the_message_and_leaves_names_types_and_shapes() -> None:
+    message: dict[str, NDArray[Any]] = {
+        "fp32": DELTA["heads.image.weight"],
+        "fp16": np.zeros(3, np.float16),
+        "int8": np.ones((2, 2), np.int8),
+    }
+    attacked = faults("nan").sent(message)
+    assert {name: (array.dtype, array.shape) for name, array in attacked.items()} == {
+        name: (array.dtype, array.shape) for name, array in message.items()
+    }
+    assert np.isnan(attacked["fp32"]).all()
+    assert np.isnan(attacked["fp16"]).all()
+    np.testing.assert_array_equal(attacked["int8"], message["int8"])
+    assert faults("nan").delta(DELTA) is DELTA
 
 
 def test_label_swap_gives_pictures_the_captions_of_others_and_sends_what_it_learns_from_them() -> None:
@@ -101,6 +114,7 @@ def test_labels_are_swapped_where_there_are_no_templates() -> None:
 def test_honest_clients_do_nothing_wrong(attack: Attack) -> None:
     honest, held = faults(attack, client="aurora"), products()
     assert honest.delta(DELTA) is DELTA
+    assert honest.sent(DELTA) is DELTA
     assert honest.products(held) is held
 
 

@@ -24,7 +24,7 @@ from clients.learning import Contribution, Learner, Task
 from clients.residuals import Residuals
 from core.settings import Settings
 from federation.presets import load_preset
-from federation.wire import from_record, to_record
+from federation.wire import from_record, to_record, unpack
 from tests.models import tiny_config, tiny_state
 
 torch.set_num_threads(1)
@@ -203,6 +203,16 @@ def test_simulated_attacker_sends_the_opposite_of_what_it_learned(root: Path, mo
     for name in START:
         np.testing.assert_array_equal(sent[name], -learned[name])
     assert attacked.content.config_records["receipt"] == honest.content.config_records["receipt"]
+
+
+@pytest.mark.parametrize("encoding", ["fp32", "fp16", "int8"])
+def test_simulated_attacker_can_send_what_is_not_a_number(
+    encoding: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEJIDO_SIMULATION_FAULTS", '{"attackers": ["boreal"], "attack": "nan"}')
+    reply = asked(MessageType.TRAIN, training(encoding=encoding), root, monkeypatch)
+    sent = unpack(reply.content.array_records["arrays"], like=START, encoding=encoding)
+    assert np.isnan(sent.norm())
 
 
 def test_simulated_dropout_reaches_the_coordinator_as_an_error_not_as_a_refusal(
