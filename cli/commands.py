@@ -49,6 +49,7 @@ TREE: dict[str, Command | Group] = {
         "Run federated rounds, for real or in simulation.",
         {
             "run": Command("cli.federation.run"),
+            "resume": Command("cli.federation.resume"),
             "simulate": Command("cli.federation.simulate"),
             "status": Command("cli.federation.status"),
             "preflight": Command("cli.federation.preflight"),

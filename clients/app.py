@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING
 
-from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from clients.dataset import Dataset, open_dataset
@@ -19,6 +19,7 @@ from federation.config import FederationConfig
 from federation.wire import from_record
 
 if TYPE_CHECKING:
+    from clients.faults import Faults
     from clients.learning import Contribution, Task
 
 app = ClientApp()
@@ -61,6 +62,7 @@ def preflight(message: Message, context: Context) -> RecordDict:
 def train(message: Message, context: Context) -> RecordDict:
     """Train on this client's own products; send the delta, how much it comes from, and what it is about."""
     # Each message may start a process: the preflight shall not wait for PyTorch.
+    from clients.faults import NO_FAULTS, Faults
     from clients.learning import Learner, Task
     from clients.residuals import Residuals
     from federation.error_feedback import compress
@@ -78,16 +80,27 @@ def train(message: Message, context: Context) -> RecordDict:
         catalogue_version=str(values["catalogue-version"]),
         base_hash=str(values["base-hash"]),
     )
+    faults = Faults(settings.simulation_faults or NO_FAULTS, dataset.client, task.round, task.attempt)
+    faults.crash_before_training()
     learner = Learner(dataset, task, features_dir=settings.features_dir)
     start = from_record(
         message.content.array_records["arrays"], like=learner.model.state(), encoding=config.encoding_down
     )
-    learned = learner.learn(start)
+    learned = learner.learn(start, alter=faults.products)
     residuals = Residuals(settings.features_dir, owner=dataset.client, run=task.run)
-    arrays, residual = compress(learned.delta, residuals.before(task.round), encoding=config.encoding)
+    arrays, residual = compress(faults.delta(learned.delta), residuals.before(task.round), encoding=config.encoding)
     if config.encoding != "fp32":
         residuals.save(task.round, residual)
+    faults.crash_after_training()
+    if faults.attack:
+        arrays = as_sent(arrays, faults)
     return RecordDict({"arrays": arrays, "metrics": _metrics(learned), "receipt": _receipt(task, learned)})
+
+
+def as_sent(arrays: ArrayRecord, faults: Faults) -> ArrayRecord:
+    """What a simulated attacker makes of its encoded update."""
+    plain = {name: array.numpy() for name, array in arrays.items()}
+    return ArrayRecord({name: Array(array) for name, array in faults.sent(plain).items()})
 
 
 def _metrics(learned: Contribution) -> MetricRecord:

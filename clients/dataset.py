@@ -42,9 +42,14 @@ def open_dataset(settings: Settings, *, partition: int | None) -> Dataset:
         partition: number of the virtual client in Flower's simulation engine, None elsewhere.
 
     Raises:
-        ClientMisconfigured: neither bucket nor folder is known.
+        ClientMisconfigured: neither bucket nor folder is known, or a client with a bucket is told to misbehave.
         CatalogueMissing: there is no partition yet.
     """
+    if settings.simulation_faults and (settings.client_bucket or not settings.simulation_dir):
+        raise ClientMisconfigured(
+            "This process is told to attack or to drop out, which only simulated clients may.",
+            hint="Remove TEJIDO_SIMULATION_FAULTS from its settings.",
+        )
     if settings.client_bucket and settings.client_name:
         store: ObjectStore = S3ObjectStore(
             Bucket(

@@ -4,6 +4,8 @@ ClientError
 ├── ClientMisconfigured   the process does not know whose partition it serves
 ├── PartitionStale        the bucket holds another catalogue version than the run is about
 └── BaseMismatch          the coordinator trains another base than this client has
+
+SimulatedCrash            none of these: nobody answers in words when it crashes
 """
 
 from __future__ import annotations
@@ -33,3 +35,7 @@ class BaseMismatch(ClientError):
     """The coordinator asks for another base model than the client has; features would not fit."""
 
     code = "clients.base_mismatch"
+
+
+class SimulatedCrash(RuntimeError):
+    """A simulated client drops out: as with a real crash, the coordinator gets Flower's error, not a refusal."""

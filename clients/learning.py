@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from clients.dataset import Dataset
 from clients.errors import BaseMismatch, PartitionStale
 from federation.config import FederationConfig
 from federation.encoding import LazyTowers
-from federation.features import FeatureSource
+from federation.features import FeatureSource, ProductFeatures
 from federation.model import Model, build_model
 from federation.presets import Preset
 from federation.spec import ModelSpec
@@ -74,8 +74,14 @@ class Learner:
         self._source = FeatureSource(spec, root=features_dir, owner=dataset.client, towers=towers, workers=workers)
         self.model: Model = build_model(spec, towers)
 
-    def learn(self, start: Tensors) -> Contribution:
+    def learn(
+        self, start: Tensors, *, alter: Callable[[ProductFeatures], ProductFeatures] | None = None
+    ) -> Contribution:
         """Train on this client's products, from the coordinator's state.
+
+        Args:
+            start: the state.
+            alter: makes of the products what is trained on; in simulations of misbehaving clients only.
 
         Raises:
             HeadsError: the state is not one of this model.
@@ -89,9 +95,11 @@ class Learner:
             views=config.views,
             with_templates=config.template_captions > 0,
         )
+        if alter is not None:
+            products = alter(products)
         encoded = time.monotonic()
         self.model.load(start)
-        seed = _seed(config.seed, self._dataset.client, self._task.round)
+        seed = training_seed(config.seed, self._dataset.client, self._task.round)
         update = train(self.model, products, config=config, round_number=self._task.round, seed=seed)
         return Contribution(
             delta=update.delta,
@@ -112,7 +120,7 @@ def _require_same_base(preset: Preset, base_hash: str) -> None:
         )
 
 
-def _seed(seed: int, client: str, round_number: int) -> int:
+def training_seed(seed: int, client: str, round_number: int) -> int:
     """A seed of its own for each client and round, the same when the round is repeated."""
     digest = hashlib.sha256(f"{seed}/{client}/{round_number}".encode()).digest()
     return int.from_bytes(digest[:4], "big")

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSetting
 
 from core.errors import TejidoError
 
@@ -40,6 +42,24 @@ class ClientBucket(Bucket):
     name: str
 
 
+Attack = Literal["sign_flip", "scaled", "noise", "nan", "label_swap"]
+"""What a simulated attacker does; clients/faults.py explains each."""
+
+
+class SimulationFaults(BaseModel):
+    """What goes wrong in a simulation: clients that attack, and clients that drop out of a round."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    attackers: tuple[str, ...] = ()
+    """Names of the clients that attack."""
+    attack: Attack = "sign_flip"
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of (client, round) in which the client fails."""
+    seed: int = 0
+    """Decides who drops out when, and what an attack draws."""
+
+
 class Settings(BaseSettings):
     """Everything a process needs to find the others. Unset means: this process does not use it."""
 
@@ -64,6 +84,8 @@ class Settings(BaseSettings):
     """Set in a client's process only: the bucket of that partition."""
     simulation_dir: Path | None = None
     """Set in simulated processes only: folder with data/, checkpoints/ and one client-<name>/ each, in place of S3."""
+    simulation_faults: SimulationFaults | None = None
+    """Set in simulated processes only, as JSON; a process with a bucket of its own refuses to work with it."""
     clients_file: Path | None = None
     """JSON list of client buckets (0600), for the operator's ETL only."""
     mlflow_uri: str | None = None
@@ -122,6 +144,8 @@ def load_settings(env_file: Path | None = None) -> Settings:
     except ValidationError as error:
         details = "; ".join(f"TEJIDO_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"Settings cannot be read: {details}.", hint="See docs/reference/settings.md.") from None
+    except UnreadableSetting as error:  # a variable that should hold JSON
+        raise SettingsError(f"Settings cannot be read: {error}.", hint="See docs/reference/settings.md.") from None
 
 
 @cache

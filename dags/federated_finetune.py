@@ -13,8 +13,21 @@ PARAMS = {
     "rounds": Param(3, type="integer", minimum=1, maximum=1000, title="Rounds"),
     "preset": Param("lite", type="string", title="Model preset", description="`lite`, or `tiny` for a quick try."),
     "seed": Param(0, type="integer", minimum=0, title="Seed"),
+    "trainable": Param("heads", type="string", enum=["heads", "lora", "full"], title="What is trained and travels"),
+    "strategy": Param("fedavg", type="string", title="How updates are combined"),
+    "encoding": Param("fp32", type="string", enum=["fp32", "fp16", "int8"], title="How updates travel"),
+    "clients": Param("", type="string", title="Clients", description="Names separated by commas; empty: all."),
+    "settings": Param(
+        {},
+        type="object",
+        title="Other settings",
+        description='Any key of the run\'s config, as in `{"local-epochs": 5}`.',
+    ),
     "then_index": Param(True, type="boolean", title="Index the catalogue afterwards"),
 }
+
+OPTIONS = ("rounds", "preset", "seed", "trainable", "strategy", "encoding", "clients")
+"""Parameters that are options of the command; `settings` are its ``--set``."""
 
 
 @dag(
@@ -37,23 +50,14 @@ def federated_finetune() -> None:
         _, run_id = current_run()
         return run_tejido("federation", "preflight", progress_key=progress_key(run_id))
 
-    @task(execution_timeout=timedelta(hours=10))
+    # Another try goes on after the last complete round: whatever was killed has some time to come back.
+    @task(execution_timeout=timedelta(hours=10), retries=3, retry_delay=timedelta(seconds=20))
     def train() -> Any:
         """Run the rounds on the SuperLink and evaluate on the test set; leaves a `challenger` in MLflow."""
         params, run_id = current_run()
-        return run_tejido(
-            "federation",
-            "run",
-            "--run",
-            run_id,
-            "--rounds",
-            params["rounds"],
-            "--preset",
-            params["preset"],
-            "--seed",
-            params["seed"],
-            progress_key=progress_key(run_id),
-        )
+        options = [part for name in OPTIONS for part in (f"--{name}", params[name])]
+        settings = [part for key, value in params["settings"].items() for part in ("--set", f"{key}={value}")]
+        return run_tejido("federation", "run", "--run", run_id, *options, *settings, progress_key=progress_key(run_id))
 
     @task(execution_timeout=timedelta(minutes=15))
     def promote() -> Any:

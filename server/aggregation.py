@@ -1,4 +1,4 @@
-"""One round's updates, reply by reply: unpack, validate, add to the sum; what is wrong is counted, with its reason."""
+"""One attempt at a round, reply by reply: validate, add to the sum; what is wrong is counted, with its reason."""
 
 from __future__ import annotations
 
@@ -6,47 +6,65 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import TejidoError
-from federation.strategies import new_aggregation
-from federation.tensors import Tensors, add
-from federation.wire import from_record
-from server.validation import check_update
+from federation.strategies import Strategy
+from federation.tensors import Tensors
+from federation.wire import record_bytes
+from server.memory import Memory
+from server.validation import Coverage, Rules, ValidUpdate
 
 if TYPE_CHECKING:
-    from federation.wire import ArrayRecord
+    from server.exchange import Reply
 
 
 @dataclass
 class RoundSum:
-    """Memory holds the sum and one update at a time, however many clients there are."""
+    """Memory holds what the strategy keeps (for a mean: one sum) and one update, however many clients there are."""
 
-    state: Tensors
-    strategy: str
-    replies: int = 0
+    rules: Rules
+    strategy: Strategy
     rejections: list[str] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
     bytes_up: int = 0
+    slowest_s: float = 0.0
+    """The longest that a client took to encode and train, by its own word."""
+    norms: dict[str, float] = field(default_factory=dict)
+    paces: dict[str, float] = field(default_factory=dict)
+    coverage: dict[str, Coverage] = field(default_factory=dict)
+    _digests: list[str] = field(default_factory=list)
     _loss: float = 0.0
     _examples: int = 0
 
     def __post_init__(self) -> None:
-        self._aggregation = new_aggregation(self.strategy)
+        self.strategy.begin()
 
-    def take(self, client: str, arrays: ArrayRecord, *, examples: object, loss: object, enrolled: int) -> None:
+    def take(self, reply: Reply) -> None:
         """Count one client's update, or reject it."""
-        self.bytes_up += sum(len(array.data) for array in arrays.values())
-        try:
-            delta = from_record(arrays, like=self.state)
-            trusted = check_update(delta, examples=examples, loss=loss, enrolled=enrolled)
-        except TejidoError as error:
-            self.reject(client, str(error))
+        if reply.is_silent:
+            self.silent.append(f"{reply.client}: {reply.failure}")
             return
-        self._aggregation.add(delta, examples=trusted)
-        self._loss += float(str(loss)) * trusted
-        self._examples += trusted
-        self.replies += 1
+        self.bytes_up += record_bytes(reply.arrays) if reply.arrays else 0
+        try:
+            valid = self.rules.check(reply, accepted=self._digests)
+        except TejidoError as error:
+            self.rejections.append(f"{reply.client}: {error}")
+            return
+        self._add(valid)
 
-    def reject(self, client: str, reason: str) -> None:
-        """Count a reply that is no update."""
-        self.rejections.append(f"{client}: {reason}")
+    def _add(self, valid: ValidUpdate) -> None:
+        examples = valid.coverage.trained
+        self.strategy.add(valid.update, examples=examples)
+        self.norms[valid.client] = valid.norm
+        self.paces[valid.client] = valid.pace
+        self.coverage[valid.client] = valid.coverage
+        self._digests.append(valid.digest)
+        self.slowest_s = max(self.slowest_s, valid.seconds)
+        self._loss += valid.loss * examples
+        self._examples += examples
+
+    @property
+    def replies(self) -> int:
+        """Updates that count."""
+        return len(self.norms)
 
     @property
     def loss(self) -> float:
@@ -54,5 +72,9 @@ class RoundSum:
         return self._loss / self._examples if self._examples else float("nan")
 
     def new_state(self) -> Tensors:
-        """The global state after this round."""
-        return add(self.state, self._aggregation.step())
+        """The global state after this round; call it once."""
+        return self.strategy.finish(self.rules.state)
+
+    def memory(self) -> Memory:
+        """What the run remembers after this round."""
+        return self.rules.memory.after(zip(self.paces.values(), self._digests, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from core.errors import TejidoError
+from core.errors import EX_TEMPFAIL, TejidoError
 from core.logs import configure_logs
 from core.settings import load_settings
 from federation.config import FederationConfig
@@ -27,8 +27,16 @@ def main(grid: Grid, context: Context) -> None:
     try:
         coordinate(grid, settings, FederationConfig.from_run_config(context.run_config), folder)
     except TejidoError as error:
-        folder.say("failed", error=error.as_dict())
+        _tell(folder, error.as_dict(), may_retry=error.exit_status == EX_TEMPFAIL)
         raise
     except Exception as error:
-        folder.say("failed", error={"code": "server.error", "message": f"{type(error).__name__}: {error}", "hint": ""})
+        # Most likely Flower itself is gone; what is a defect of ours fails again, three times at most.
+        message = f"{type(error).__name__}: {error}"
+        _tell(folder, {"code": "server.error", "message": message, "hint": ""}, may_retry=True)
         raise
+
+
+def _tell(folder: RunFolder, error: dict[str, str], *, may_retry: bool) -> None:
+    """Add the error to the status, unless another coordinator has the run by now: it is not its error."""
+    if folder.is_mine:
+        folder.say("failed", error=error, may_retry=may_retry, **folder.told_rounds())

@@ -1,17 +1,24 @@
-"""A run's folder in ``s3://checkpoints``: a state per round, what is going on now, and the result.
+"""A run's folder in ``s3://checkpoints``: what it is about, a checkpoint per round, what is going on now, the result.
 
-    <run>/round-0001.safetensors    the global heads after that round
-    <run>/state.json                the last complete round and its SHA-256; written last: the commit marker
-    <run>/status.json               for people and for whoever waits: stage, rounds so far, error
-    <run>/result.json               what the run came to; written once, at the end
+    <run>/run.json                           config, catalogue, base, and an identity; written once, at the start
+    <run>/round-0001.safetensors             the global state after that round
+    <run>/round-0001.optimiser.safetensors   the strategy's own state, where it has one
+    <run>/round-0001.json                    reports, norms and digests so far, the best round
+    <run>/state.json                         the last complete round, and every part's SHA-256: the commit marker
+    <run>/owner.json                         the coordinator that works on it: another one's commits are refused
+    <run>/attempt.json                       the run of Flower that works on it
+    <run>/status.json                        for people and for whoever waits: stage, rounds so far, error
+    <run>/result.json                        what the run came to; written once, at the end
 
-Nothing relies on conditional puts: one coordinator writes one run's folder.
+The marker is written last, so a round counts with all its parts or not at all; what it does not name is not read. Parts
+of the last two rounds and the state of the best one are kept. The sampling of clients has no state, see gathering.py.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,29 +26,41 @@ from typing import Any
 from catalog.errors import ObjectMissing
 from catalog.manifest import VERSION, version_of_run
 from catalog.objects import ObjectStore, delete_all
+from federation.config import FederationConfig
 from federation.tensors import Tensors, from_safetensors, to_safetensors
-from server.errors import ModelDamaged
+from server.about import About, require_same
+from server.errors import ModelDamaged, RunTakenOver
+from server.memory import Memory
+from server.reports import RoundReport
+
+KEPT_ROUNDS = 2
+STATE, OPTIMISER, PROGRESS = "safetensors", "optimiser.safetensors", "json"
 
 
 @dataclass(frozen=True)
-class RoundReport:
-    """What one round came to; field names are those of the demo's report."""
+class Checkpoint:
+    """All that a run needs to go on after a round as if it had never stopped."""
 
-    round: int
-    recall_at_10: float
-    recall_at_1: float
-    mrr: float
-    replies: int
-    rejected: int
-    bytes_up: int
-    bytes_down: int
-    seconds: float
-    loss: float
-    rejections: tuple[str, ...] = ()
+    state: Tensors
+    optimiser: Tensors
+    memory: Memory
+    reports: tuple[RoundReport, ...]
+    best_round: int
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**asdict(self), "rejections": list(self.rejections)}
+    @property
+    def round(self) -> int:
+        """The round after which it was taken."""
+        return len(self.reports)
+
+    def parts(self) -> dict[str, bytes]:
+        """Its files, by the end of their names."""
+        progress = {
+            "reports": [report.as_dict() for report in self.reports],
+            "memory": self.memory.as_dict(),
+            "best_round": self.best_round,
+        }
+        optimiser = {OPTIMISER: to_safetensors(self.optimiser)} if self.optimiser else {}
+        return {STATE: to_safetensors(self.state), **optimiser, PROGRESS: json.dumps(progress).encode()}
 
 
 class RunFolder:
@@ -49,34 +68,93 @@ class RunFolder:
 
     def __init__(self, store: ObjectStore, run_key: str) -> None:
         self._store = store
+        self._token = uuid.uuid4().hex
         # Schedulers' run ids hold colons and pluses, which are no part of a safe key.
         self.name = run_key if VERSION.fullmatch(run_key) else version_of_run(run_key)
 
     def clear(self) -> None:
-        """Forget an earlier attempt under the same key."""
+        """Forget an earlier run under the same key."""
         delete_all(self._store, f"{self.name}/")
 
-    def save_round(self, round_number: int, heads: Tensors, report: RoundReport) -> None:
-        """Keep the state after a round, then say that it is whole."""
-        data = to_safetensors(heads)
-        key = self._round_key(round_number)
-        self._store.put(key, data)
-        marker = {"round": round_number, "sha256": hashlib.sha256(data).hexdigest(), "report": report.as_dict()}
-        self._put("state.json", marker)
+    def begin(self, about: About) -> About:
+        """Write down what the run is about, or compare it with what it was about when it began.
 
-    def load_round(self, round_number: int) -> Tensors:
-        """The state after a round that was saved."""
-        return from_safetensors(self._store.get(self._round_key(round_number)))
+        Raises:
+            RunDiffers: the config, the catalogue or the base model is another.
+        """
+        known = self.about()
+        if known is None:
+            begun = About(about.config, about.catalogue_version, about.base_hash, uuid.uuid4().hex)
+            self._put("run.json", asdict(begun))
+            return begun
+        require_same(self.name, known, about)
+        return known
 
-    def last_round(self) -> tuple[int, Tensors] | None:
-        """The last complete round and its state, or None; raises ModelDamaged when its bytes have changed."""
+    def about(self) -> About | None:
+        """What the run is about, or None before it began."""
+        found = self._read("run.json")
+        return About(**found) if found else None
+
+    def require_config(self, config: FederationConfig) -> None:
+        """Raise RunDiffers unless the run was begun with this config."""
+        known = self.about()
+        if known is not None:
+            require_same(self.name, known, About(config.to_run_config(), known.catalogue_version, known.base_hash))
+
+    def take_over(self) -> None:
+        """Become the one that works on this folder; whoever did so before can commit nothing more."""
+        self._put("owner.json", {"token": self._token})
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether nobody has taken it over since."""
+        owner = self._read("owner.json")
+        return owner is not None and owner["token"] == self._token
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        """Keep all parts of a checkpoint, then say that it is whole; remove what is no longer needed.
+
+        Raises:
+            RunTakenOver: another coordinator works on this folder.
+        """
+        self._require_mine()
+        parts = {self._part(checkpoint.round, kind): data for kind, data in checkpoint.parts().items()}
+        for name, data in parts.items():
+            self._store.put(f"{self.name}/{name}", data)
+        hashes = self._kept(checkpoint) | {name: _sha256(data) for name, data in parts.items()}
+        self._require_mine()
+        self._put("state.json", {"round": checkpoint.round, "parts": hashes})
+        for key in self._store.list(f"{self.name}/round-"):
+            if key.removeprefix(f"{self.name}/") not in hashes:
+                self._store.delete(key)
+
+    def last(self) -> Checkpoint | None:
+        """The last checkpoint that is whole, or None.
+
+        Raises:
+            ModelDamaged: a part's bytes are not those that were written.
+        """
         marker = self._read("state.json")
         if marker is None:
             return None
-        data = self._store.get(self._round_key(marker["round"]))
-        if hashlib.sha256(data).hexdigest() != marker["sha256"]:
-            raise ModelDamaged(f"The checkpoint of round {marker['round']} of {self.name} is damaged.")
-        return int(marker["round"]), from_safetensors(data)
+        number = int(marker["round"])
+        progress = json.loads(self._load(marker, self._part(number, PROGRESS)))
+        optimiser = self._part(number, OPTIMISER)
+        return Checkpoint(
+            state=from_safetensors(self._load(marker, self._part(number, STATE))),
+            optimiser=from_safetensors(self._load(marker, optimiser)) if optimiser in marker["parts"] else {},
+            memory=Memory.from_dict(progress["memory"]),
+            reports=tuple(RoundReport.from_dict(report) for report in progress["reports"]),
+            best_round=int(progress["best_round"]),
+        )
+
+    def state_after(self, round_number: int) -> Tensors:
+        """The state after one of the rounds that are kept."""
+        return from_safetensors(self._load(self._marker(), self._part(round_number, STATE)))
+
+    def state_sha256(self, round_number: int) -> str:
+        """The SHA-256 of the file with that state."""
+        return str(self._marker()["parts"][self._part(round_number, STATE)])
 
     def say(self, stage: str, *, done: int = 0, total: int | None = None, message: str = "", **more: Any) -> None:
         """Tell whoever waits what is going on."""
@@ -86,6 +164,11 @@ class RunFolder:
     def status(self) -> dict[str, Any] | None:
         """What `say` said last, or None before the first word."""
         return self._read("status.json")
+
+    def told_rounds(self) -> dict[str, Any]:
+        """What the status tells of rounds, to be told again with the next word."""
+        said = self.status() or {}
+        return {name: said[name] for name in ("rounds", "resumed_from") if name in said}
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result."""
@@ -104,8 +187,37 @@ class RunFolder:
         found = self._read("attempt.json")
         return str(found["flower_run"]) if found else None
 
-    def _round_key(self, round_number: int) -> str:
-        return f"{self.name}/round-{round_number:04d}.safetensors"
+    def _kept(self, checkpoint: Checkpoint) -> dict[str, str]:
+        """Name and hash of the parts of earlier rounds that stay."""
+        earlier: dict[str, str] = (self._read("state.json") or {"parts": {}})["parts"]
+        kinds = (STATE, OPTIMISER, PROGRESS)
+        recent = range(checkpoint.round - KEPT_ROUNDS + 1, checkpoint.round)
+        kept = {self._part(number, kind) for number in recent for kind in kinds}
+        kept.add(self._part(checkpoint.best_round, STATE))
+        return {name: sha256 for name, sha256 in earlier.items() if name in kept}
+
+    def _load(self, marker: dict[str, Any], name: str) -> bytes:
+        data = self._store.get(f"{self.name}/{name}")
+        if _sha256(data) != marker["parts"][name]:
+            raise ModelDamaged(f"{name} of run {self.name} is damaged.", hint="Start a run under another id.")
+        return data
+
+    def _marker(self) -> dict[str, Any]:
+        marker = self._read("state.json")
+        if marker is None:
+            raise ObjectMissing(f"Run {self.name} has no complete round.", hint="Let it go on first.")
+        return marker
+
+    def _require_mine(self) -> None:
+        if not self.is_mine:
+            raise RunTakenOver(
+                f"Another coordinator works on run {self.name}; this one gives up.",
+                hint="See `tejido federation status`.",
+            )
+
+    @staticmethod
+    def _part(round_number: int, kind: str) -> str:
+        return f"round-{round_number:04d}.{kind}"
 
     def _put(self, name: str, value: dict[str, Any]) -> None:
         self._store.put(f"{self.name}/{name}", json.dumps(value, indent=1).encode())
@@ -116,3 +228,7 @@ class RunFolder:
         except ObjectMissing:
             return None
         return found
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,36 +1,55 @@
-"""One federated run from the coordinator's side, start to result: what the ServerApp does."""
+"""One federated run from the coordinator's side, start to result: what the ServerApp does.
+
+A run that was broken off goes on from its last checkpoint: with the same config, in the same MLflow run, to the same
+result as if nothing had happened.
+"""
 
 from __future__ import annotations
 
 import tempfile
-import time
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from catalog.manifest import CatalogueManifest, live_manifest
-from core.progress import NoProgress
 from core.settings import Settings
 from federation.config import FederationConfig
 from federation.evaluation import Retrieval
 from federation.model import initial_state
 from federation.spec import ModelSpec
-from federation.tensors import Tensors, count, size_bytes
-from server.checkpoints import RoundReport, RunFolder
-from server.gallery import Gallery, load_gallery
+from federation.strategies import new_strategy
+from federation.tensors import Tensors, count
+from server.about import About
+from server.checkpoints import Checkpoint, RunFolder
+from server.course import Course, Evaluator
+from server.errors import TrackingUnreachable
+from server.exchange import Mailbox
+from server.gallery import load_gallery
+from server.gathering import Roster
 from server.model_card import model_card
 from server.models import write_model
-from server.rounds import Client, Expected, preflight, run_round, wait_for_nodes
+from server.rounds import Rounds
+from server.selection import Expected, partition_sizes, wanted_clients
 from server.stores import local_artifacts, open_stores, tracking_uri
+from server.telling import EncodingProgress, Teller
 from server.tracking import CHALLENGER, FEDERATED_EXPERIMENT, MODEL, Tracker
 
 if TYPE_CHECKING:
-    from server.rounds import Grid
+    from server.exchange import Grid
+
+IDENTITY = "run_identity"
+"""The tag by which a run that is resumed finds its MLflow run."""
+START_METRIC = "zero_shot_recall_at_10"
+log = structlog.get_logger(__name__)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Run:
-    """What belongs to one run; its methods are its stages, in order."""
+    """What belongs to one run."""
 
     settings: Settings
     config: FederationConfig
@@ -39,115 +58,103 @@ class Run:
     manifest: CatalogueManifest
     tracker: Tracker
     tracking_run: str
-    rounds: list[RoundReport] = field(default_factory=list)
-    best: tuple[float, int, Tensors] | None = None
+    teller: Teller
 
     @property
     def expected(self) -> Expected:
         """What clients must match."""
-        products = {client.name: client.products for client in self.manifest.clients}
-        return Expected(self.manifest.version, self.spec.preset.base_hash, products)
-
-    def say(self, stage: str, **more: Any) -> None:
-        """Tell whoever waits, with the rounds so far."""
-        self.folder.say(stage, rounds=[report.as_dict() for report in self.rounds], **more)
+        return Expected(self.manifest.version, self.spec.preset.base_hash, partition_sizes(self.manifest))
 
 
 def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder: RunFolder) -> dict[str, Any]:
-    """Run the whole federation; the result is also written to the run's folder.
+    """Run the whole federation, or what is left of it; the result is also written to the run's folder.
 
     Raises:
         TejidoError: any of it failed; the folder's status says so too, and the MLflow run is closed as failed.
     """
-    spec = ModelSpec.of(config)
-    stores = open_stores(settings)
-    manifest = live_manifest(stores.data)
-    # A catalogue that was given to fewer clients than a run wants by default can still be trained on.
-    config = replace(config, min_clients=min(config.min_clients, max(1, len(manifest.clients))))
-    folder.say("starting", message=f"Catalogue {manifest.version}, {manifest.kept} products.")
+    folder.take_over()
+    spec, manifest = ModelSpec.of(config), live_manifest(open_stores(settings).data)
+    wanted_clients(config, partition_sizes(manifest))
+    about = folder.begin(About(config.to_run_config(), manifest.version, spec.preset.base_hash))
+    last = folder.last()
+    teller = Teller(folder, config.rounds)
+    if last is not None:
+        teller.reports, teller.resumed_from = list(last.reports), last.round
+    teller.say("starting", message=f"Catalogue {manifest.version}, {manifest.kept} products.")
     tracker = Tracker(tracking_uri(settings))
-    tracking_run = tracker.start(
-        FEDERATED_EXPERIMENT,
-        folder.name,
-        params=config.to_run_config(),
-        tags={"run_key": folder.name, "catalogue_version": manifest.version, "base_hash": spec.preset.base_hash},
-        artifacts=local_artifacts(settings),
-    )
-    run = Run(settings, config, folder, spec, manifest, tracker, tracking_run)
-    try:
-        result = _stages(grid, run, stores.data)
-    except BaseException:
-        tracker.end(tracking_run, status="FAILED")
-        raise
-    tracker.end(tracking_run)
+    with _tracked(tracker, about, settings, folder) as tracking_run:
+        run = Run(settings, config, folder, spec, manifest, tracker, tracking_run, teller)
+        result = _stages(grid, run, last)
     folder.finish(result)
-    run.say("completed", done=config.rounds, total=config.rounds)
+    teller.say("completed", done=config.rounds, total=config.rounds)
     return result
 
 
-def _stages(grid: Grid, run: Run, data: Any) -> dict[str, Any]:
-    clients = _gather(grid, run)
+@contextmanager
+def _tracked(tracker: Tracker, about: About, settings: Settings, folder: RunFolder) -> Iterator[str]:
+    """The run's MLflow run: made, or opened again; closed at the end, as failed where it failed."""
+    tracking_run = tracker.reopen(FEDERATED_EXPERIMENT, IDENTITY, about.identity) or tracker.start(
+        FEDERATED_EXPERIMENT,
+        folder.name,
+        params=about.config,
+        tags={
+            IDENTITY: about.identity,
+            "run_key": folder.name,
+            "catalogue_version": about.catalogue_version,
+            "base_hash": about.base_hash,
+        },
+        artifacts=local_artifacts(settings),
+    )
+    try:
+        yield tracking_run
+    except BaseException:
+        try:
+            tracker.end(tracking_run, status="FAILED")
+        except TrackingUnreachable as error:
+            # What failed first is what counts; it goes on from here.
+            log.warning("the MLflow run could not be closed", error=str(error))
+        raise
+    tracker.end(tracking_run)
+
+
+def _stages(grid: Grid, run: Run, last: Checkpoint | None) -> dict[str, Any]:
+    mailbox = Mailbox(grid)
+    roster = Roster(mailbox, run.config, run.expected, run.teller.say, are_named=run.settings.simulation_dir is None)
+    if last is None or last.round < run.config.rounds:
+        roster.gather()
     gallery = load_gallery(
-        data, run.manifest, run.spec, features_dir=run.settings.features_dir, progress=_Encoding(run)
+        open_stores(run.settings).data,
+        run.manifest,
+        run.spec,
+        features_dir=run.settings.features_dir,
+        progress=EncodingProgress(run.teller),
     )
-    state = initial_state(run.spec, gallery.towers)
-    zero_shot = gallery.evaluate(state, "test")
-    start = gallery.evaluate(state, "val")
-    run.tracker.log(run.tracking_run, _metrics(start, "val") | _metrics(zero_shot, "zero_shot"), step=0)
-    for round_number in range(1, run.config.rounds + 1):
-        state = _round(grid, run, clients, gallery, state, round_number)
-    return _conclude(run, gallery, zero_shot)
+    initial = initial_state(run.spec, gallery.towers)
+    zero_shot = gallery.evaluate(initial, "test")
+    if not run.tracker.steps(run.tracking_run, START_METRIC):
+        start = _metrics(gallery.evaluate(initial, "val"), "val") | _metrics(zero_shot, "zero_shot")
+        run.tracker.log(run.tracking_run, start, step=0)
+    rounds = Rounds(run.folder.name, mailbox, roster, new_strategy(run.config))
+    course = Course(rounds, gallery, run.folder, run.tracker, run.tracking_run, run.teller)
+    return _conclude(run, gallery, zero_shot, course.run(initial, last))
 
 
-def _gather(grid: Grid, run: Run) -> list[Client]:
-    expected = run.expected
-    nodes = wait_for_nodes(
-        grid,
-        expected=len(expected.products),
-        minimum=run.config.min_clients,
-        wait_s=run.config.wait_s,
-        say=lambda message: run.say("waiting", message=message),
-    )
-    return preflight(grid, nodes, run.config, expected, say=lambda message: run.say("preflight", message=message))
-
-
-def _round(grid: Grid, run: Run, clients: list[Client], gallery: Gallery, state: Tensors, round_number: int) -> Tensors:
-    """One round: train, combine, evaluate on val, checkpoint, log one batch."""
-    began = time.monotonic()
-    run.say("rounds", done=round_number - 1, total=run.config.rounds)
-    total = run_round(grid, state, clients, run.config, run.expected, round_number=round_number)
-    state = total.new_state()
-    val = gallery.evaluate(state, "val")
-    report = RoundReport(
-        round=round_number,
-        recall_at_10=val.recall_at_10,
-        recall_at_1=val.recall_at_1,
-        mrr=val.mrr,
-        replies=total.replies,
-        rejected=len(total.rejections),
-        bytes_up=total.bytes_up,
-        bytes_down=size_bytes(state) * len(clients),
-        seconds=round(time.monotonic() - began, 2),
-        loss=total.loss,
-        rejections=tuple(total.rejections),
-    )
-    run.folder.save_round(round_number, state, report)
-    run.tracker.log(run.tracking_run, _metrics(val, "val") | _traffic(report), step=round_number)
-    run.rounds.append(report)
-    if run.best is None or val.recall_at_10 > run.best[0]:
-        run.best = (val.recall_at_10, round_number, state)
-    run.say("rounds", done=round_number, total=run.config.rounds, message=f"recall@10 {val.recall_at_10:.3f} on val")
-    return state
-
-
-def _conclude(run: Run, gallery: Gallery, zero_shot: Retrieval) -> dict[str, Any]:
+def _conclude(run: Run, gallery: Evaluator, zero_shot: Retrieval, final: Checkpoint) -> dict[str, Any]:
     """Take the round that was best on val, evaluate it on test once, register it as the challenger."""
-    if run.best is None:
-        raise AssertionError("a run has at least one round")
-    _, chosen, heads = run.best
-    run.say("testing", message=f"round {chosen} was best on val")
+    chosen = final.best_round
+    run.teller.say("testing", message=f"round {chosen} was best on val")
+    heads = run.folder.state_after(chosen)
     test = gallery.evaluate(heads, "test")
     result = _result(run, chosen, heads, test, zero_shot)
+    # It may have been broken off after this.
+    version = run.tracker.registered(run.tracking_run) or _register(run, heads, result)
+    run.tracker.set_alias(CHALLENGER, version)
+    run.tracker.log(run.tracking_run, _metrics(test, "test"), step=run.config.rounds)
+    result["mlflow"]["version"] = version
+    return result
+
+
+def _register(run: Run, heads: Tensors, result: dict[str, Any]) -> str:
     with tempfile.TemporaryDirectory(prefix="tejido-model-") as folder:
         content_hash = write_model(Path(folder), run.spec, heads, card=model_card(result, run.config, run.manifest))
         tags = {
@@ -158,11 +165,7 @@ def _conclude(run: Run, gallery: Gallery, zero_shot: Retrieval) -> dict[str, Any
             "seed": str(run.config.seed),
             "run_key": run.folder.name,
         }
-        version = run.tracker.register(run.tracking_run, Path(folder), tags=tags)
-    run.tracker.set_alias(CHALLENGER, version)
-    run.tracker.log(run.tracking_run, _metrics(test, "test"), step=run.config.rounds)
-    result["mlflow"]["version"] = version
-    return result
+        return run.tracker.register(run.tracking_run, Path(folder), tags=tags)
 
 
 def _result(run: Run, chosen: int, heads: Tensors, test: Retrieval, zero_shot: Retrieval) -> dict[str, Any]:
@@ -172,8 +175,11 @@ def _result(run: Run, chosen: int, heads: Tensors, test: Retrieval, zero_shot: R
         "preset": run.spec.preset.name,
         "catalogue_version": run.manifest.version,
         "trainable_parameters": count(heads),
-        "rounds": [report.as_dict() for report in run.rounds],
+        "rounds": [report.as_dict() for report in run.teller.reports],
+        "resumed_from": run.teller.resumed_from,
         "chosen_round": chosen,
+        "chosen_sha256": run.folder.state_sha256(chosen),
+        "final_sha256": run.folder.state_sha256(run.config.rounds),
         "mlflow": {"tracking_uri": run.tracker.uri, "run_id": run.tracking_run, "model": MODEL, "version": None},
         "recall_at_10": {
             "gallery": test.gallery,
@@ -192,22 +198,3 @@ def _metrics(retrieval: Retrieval, prefix: str) -> dict[str, float]:
         f"{prefix}_mrr": retrieval.mrr,
         f"{prefix}_gallery": retrieval.gallery,
     }
-
-
-def _traffic(report: RoundReport) -> dict[str, float]:
-    names = ("loss", "replies", "rejected", "bytes_up", "bytes_down", "seconds")
-    return {name: float(getattr(report, name)) for name in names}
-
-
-class _Encoding(NoProgress):
-    """Passes the encoding's progress on to the run's status, every second at most: each word is an S3 put."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._said = 0.0
-
-    def update(self, stage: str, done: int, total: int | None, detail: str = "") -> None:
-        now = time.monotonic()
-        if done == total or now - self._said >= 1.0:
-            self._said = now
-            self._run.say(stage, done=done, total=total, message=detail)

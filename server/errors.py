@@ -2,8 +2,12 @@
 
 ServerError
 ├── ClientsMissing        too few clients online, or too few fit to take part
+├── ClientUnknown         the run names a client that the catalogue does not have
 ├── QuorumMissed          too few valid updates in a round
 ├── RunFailed             the federated run ended without a result; carries the first error and the log's tail
+├── RunRefused            the same, for a reason that is still there when it is tried again
+├── RunDiffers            a run cannot be resumed: its config, its catalogue or its base model is another
+├── RunTakenOver          another coordinator works on the run
 ├── RunUnknown            there is no federated run of this id
 ├── SuperLinkUnreachable  Flower's SuperLink, or its command line, did not answer
 ├── TrackingUnreachable   MLflow did not answer or refused
@@ -29,11 +33,35 @@ class ClientsMissing(ServerError):
     exit_status = EX_TEMPFAIL
 
 
+class ClientUnknown(ServerError):
+    """The run names a client that has no partition in the catalogue."""
+
+    code = "server.client_unknown"
+
+
 class QuorumMissed(ServerError):
     """Too few valid updates came back in a round before its deadline."""
 
     code = "server.quorum_missed"
     exit_status = EX_TEMPFAIL
+
+
+class RunRefused(ServerError):
+    """The federated run ended without a result, for a reason that is still there when it is tried again."""
+
+    code = "server.run_refused"
+
+
+class RunDiffers(ServerError):
+    """A run cannot be resumed: its config, its catalogue or its base model is not the one it was begun with."""
+
+    code = "server.run_differs"
+
+
+class RunTakenOver(ServerError):
+    """Another coordinator has taken the run over; what this one does is void."""
+
+    code = "server.run_taken_over"
 
 
 class RunUnknown(ServerError):

@@ -1,214 +1,135 @@
-"""The project's own loop over Flower's Grid: wait, ask who is there, then rounds with a quorum and a deadline."""
+"""One round: ask the chosen clients, add what they send in the order of their names, try again without a quorum."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import structlog
-from flwr.app import ConfigRecord, Message, MessageType, RecordDict
-from flwr.serverapp import Grid
 
-from federation.config import FederationConfig
+from federation.strategies import Strategy
 from federation.tensors import Tensors
-from federation.wire import to_record
+from federation.wire import record_bytes, to_record
 from server.aggregation import RoundSum
-from server.errors import ClientsMissing, QuorumMissed
+from server.errors import QuorumMissed
+from server.exchange import TRAINING, Client, Mailbox, RoundTask, read_reply
+from server.gathering import Roster
+from server.memory import Memory
+from server.validation import Rules, outliers
 
-__all__ = ["Client", "Expected", "Grid", "preflight", "run_round", "wait_for_nodes"]
-POLL_S = 0.5
-PREFLIGHT_S = 60.0
-Say = Callable[[str], None]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from federation.config import FederationConfig
+
+TELL_EVERY_S = 1.0
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What the catalogue's manifest says about the clients, and the base that all must share."""
+@dataclass
+class Outcome:
+    """What the attempts at one round came to; the last one counts."""
 
-    catalogue_version: str
-    base_hash: str
-    products: dict[str, int]
-    """Client → number of products in its partition."""
-
-
-@dataclass(frozen=True)
-class Client:
-    """One client that passed the preflight."""
-
-    node_id: int
-    name: str
-    products: int
+    total: RoundSum
+    asked: int
+    """Clients that were chosen."""
+    attempts: int
+    late: int
+    """Replies that came after their deadline, in this or an earlier round, since the last report."""
+    bytes_down: int
+    rejections: list[str]
+    """Of all attempts."""
 
 
-def wait_for_nodes(grid: Grid, *, expected: int, minimum: int, wait_s: float, say: Say) -> dict[int, str]:
-    """Wait until all expected nodes are online, or until ``wait_s`` is over and at least ``minimum`` are.
+@dataclass
+class Rounds:
+    """Plays the rounds of one run."""
 
-    Returns:
-        Node id → the name under which its key is registered ("" where nodes have no keys, as in simulation).
+    run: str
+    mailbox: Mailbox
+    roster: Roster
+    strategy: Strategy
+    _late: int = field(default=0, init=False)
+    _told: float = field(default=0.0, init=False)
 
-    Raises:
-        ClientsMissing: fewer than ``minimum``, after ``wait_s``.
-    """
-    deadline = time.monotonic() + wait_s
-    while True:
-        nodes = {node.node_id: str(getattr(node, "name", "") or "") for node in grid.get_nodes()}
-        is_over = time.monotonic() >= deadline
-        if len(nodes) >= expected or (is_over and len(nodes) >= minimum):
-            return nodes
-        say(f"{len(nodes)} of {expected} clients online; waiting up to {max(0, deadline - time.monotonic()):.0f} s.")
-        if is_over:
-            raise ClientsMissing(
-                f"{len(nodes)} of {expected} clients came online within {wait_s:.0f} s, at least {minimum} are needed.",
-                hint="Look at the logs of the SuperNodes; `tejido federation preflight` says how many are online.",
-            )
-        time.sleep(POLL_S)
+    def play(self, state: Tensors, memory: Memory, *, round_number: int) -> Outcome:
+        """Send the state to the chosen clients and collect their updates until all are here or the deadline passes.
 
+        An attempt without a quorum is repeated from the same state, ``round_retries`` times. So is, once, an attempt in
+        which an update stands out from the others while no earlier ones were known to hold it against: now some are.
+        What an attempt took in is forgotten when it is repeated.
 
-def exchange(grid: Grid, messages: Sequence[Message], *, deadline_s: float) -> Iterator[tuple[int, Message]]:
-    """Send, and yield (node that was asked, reply) one by one as they come, until all are here or time is up.
+        Raises:
+            QuorumMissed: fewer valid updates than the quorum in the last attempt; names the reasons.
+        """
+        earlier: list[str] = []
+        reference: tuple[float, ...] = ()
+        bytes_down, failures, attempt = 0, 0, 0
+        while True:
+            attempt += 1
+            chosen, clients = self.roster.invite(round_number)
+            self._late += self.mailbox.count_late()
+            rules = Rules(self._task(round_number, attempt), state, self.roster.expected.products, memory, reference)
+            total, sent = self._attempt(rules, chosen, clients)
+            bytes_down += sent
+            needed = self._config.replies_needed(len(chosen))
+            if total.replies < needed:
+                failures += 1
+                if failures > self._config.round_retries:
+                    raise self._quorum_missed(total, round_number, chosen=len(chosen), needed=needed)
+                log.warning("a round is tried again", round=round_number, reasons=total.rejections + total.silent)
+            elif reference or memory.is_enough or not self._stand_out(total):
+                late, self._late = self._late, 0
+                return Outcome(total, len(chosen), attempt, late, bytes_down, earlier + total.rejections)
+            else:
+                reference = tuple(total.paces.values())
+            earlier += [f"attempt {attempt}: {reason}" for reason in total.rejections]
 
-    Flower answers for a node that is gone with an error whose source is itself: the message that a reply belongs to
-    says which node was asked.
-    """
-    deadline = time.monotonic() + deadline_s
-    asked = dict(zip(grid.push_messages(messages), [m.metadata.dst_node_id for m in messages], strict=True))
-    while asked:
-        for reply in grid.pull_messages(list(asked)):
-            node = asked.pop(reply.metadata.reply_to_message_id, None)
-            if node is not None:
-                yield node, reply
-        if asked and time.monotonic() >= deadline:
+    def _attempt(self, rules: Rules, chosen: Sequence[str], clients: Sequence[Client]) -> tuple[RoundSum, int]:
+        """Ask ``clients``; returns the sum over their valid updates, and the bytes of the state as sent to all."""
+        total = RoundSum(rules, self.strategy)
+        online = {client.name for client in clients}
+        total.silent += [f"{name}: not online" for name in chosen if name not in online]
+        content = rules.task.content(to_record(rules.state, encoding=self._config.encoding_down))
+        sent = record_bytes(content.array_records["arrays"]) * len(clients)
+        group, deadline_s = f"{rules.task.round}.{rules.task.attempt}", self._config.deadline_s
+        replies = self.mailbox.ask(clients, content, kind=TRAINING, group=group, deadline_s=deadline_s)
+        # The copy of the state that was sent shall not stay in memory while the replies come in.
+        del content
+        self._tell(clients, 0)
+        for heard, (client, message, reason) in enumerate(replies, start=1):
+            total.take(read_reply(client, message, reason))
+            self._tell(clients, heard)
+        for reason in total.silent:
+            log.warning("a client sent no reply", reason=reason, round=rules.task.round)
+        return total, sent
+
+    def _tell(self, clients: Sequence[Client], heard: int) -> None:
+        """Say how far the round is, every second at most: each word is an S3 put."""
+        if 0 < heard < len(clients) and time.monotonic() - self._told < TELL_EVERY_S:
             return
-        if asked:
-            time.sleep(POLL_S)
+        self._told = time.monotonic()
+        waiting = [client.name for client in clients[heard:]]
+        self.roster.say("rounds", message=f"heard {heard} of {len(clients)} clients", waiting_for=waiting)
 
+    def _stand_out(self, total: RoundSum) -> bool:
+        found = outliers(total.paces, norm_bound=self._config.norm_bound)
+        if found:
+            log.warning("updates stand out: the first round is repeated with the norms it had", clients=found)
+        return bool(found)
 
-def preflight(
-    grid: Grid, nodes: dict[int, str], config: FederationConfig, expected: Expected, *, say: Say
-) -> list[Client]:
-    """Ask every node who it is; those that cannot take part are left out, and told why.
+    def _task(self, round_number: int, attempt: int) -> RoundTask:
+        expected = self.roster.expected
+        return RoundTask(self.run, round_number, attempt, expected.catalogue_version, expected.base_hash, self._config)
 
-    Raises:
-        ClientsMissing: fewer than the run's minimum can take part; names the reasons.
-    """
-    ask = RecordDict({"config": ConfigRecord(dict(config.to_run_config()))})
-    messages = [_message(ask, node, MessageType.QUERY, "preflight", PREFLIGHT_S) for node in nodes]
-    clients: dict[str, Client] = {}
-    refused: list[str] = []
-    for node, reply in exchange(grid, messages, deadline_s=PREFLIGHT_S):
-        client, reason = _admit(node, nodes[node], reply, expected)
-        if client is None or client.name in clients:
-            refused.append(reason or f"{client.name if client else '?'}: it answered twice")
-        else:
-            clients[client.name] = client
-    for reason in refused:
-        log.warning("a client cannot take part", reason=reason)
-    if len(clients) < config.min_clients:
-        raise ClientsMissing(
-            f"{len(clients)} of {len(expected.products)} clients can take part, {config.min_clients} are needed. "
-            f"{' '.join(refused) or 'The others did not answer.'}",
-            hint="Mend those clients, or lower min-clients.",
-        )
-    say(f"{len(clients)} clients take part" + (f"; left out: {'; '.join(refused)}" if refused else "") + ".")
-    return sorted(clients.values(), key=lambda client: client.name)
-
-
-def run_round(
-    grid: Grid,
-    state: Tensors,
-    clients: Sequence[Client],
-    config: FederationConfig,
-    expected: Expected,
-    *,
-    round_number: int,
-) -> RoundSum:
-    """Send the state, collect updates until all are here or the deadline passes.
-
-    Raises:
-        QuorumMissed: fewer valid updates than the quorum; names the reasons.
-    """
-    values = config.to_run_config() | {
-        "round": round_number,
-        "catalogue-version": expected.catalogue_version,
-        "base-hash": expected.base_hash,
-    }
-    content = RecordDict({"arrays": to_record(state), "config": ConfigRecord(dict(values))})
-    messages = [
-        _message(content, client.node_id, MessageType.TRAIN, str(round_number), config.deadline_s) for client in clients
-    ]
-    waiting = {client.node_id: client for client in clients}
-    total = RoundSum(state, config.strategy)
-    for node, reply in exchange(grid, messages, deadline_s=config.deadline_s):
-        _count(waiting.pop(node), reply, total)
-    for client in waiting.values():
-        log.warning("a client sent no reply", client=client.name, round=round_number)
-    needed = config.replies_needed(len(clients))
-    if total.replies < needed:
-        silent = [f"{client.name}: no reply within {config.deadline_s:.0f} s" for client in waiting.values()]
-        raise QuorumMissed(
-            f"Round {round_number}: {total.replies} of {len(clients)} updates count, {needed} are needed. "
-            f"{'; '.join([*total.rejections, *silent])}.",
+    def _quorum_missed(self, total: RoundSum, round_number: int, *, chosen: int, needed: int) -> QuorumMissed:
+        return QuorumMissed(
+            f"Round {round_number}: {total.replies} of {chosen} updates count, {needed} are needed. "
+            f"{'; '.join([*total.rejections, *total.silent])}.",
             hint="Look at those clients' logs; the last complete round is kept.",
         )
-    return total
 
-
-def _message(content: RecordDict, node: int, kind: str, group: str, ttl: float) -> Message:
-    # A reply that comes after the deadline is worth nothing: let Flower drop it.
-    return Message(content, dst_node_id=node, message_type=kind, group_id=group, ttl=ttl + PREFLIGHT_S)
-
-
-def _count(client: Client, reply: Message, total: RoundSum) -> None:
-    if reply.has_error():
-        total.reject(client.name, f"failed: {reply.error.reason}")
-    elif "refusal" in reply.content.config_records:
-        total.reject(client.name, _refusal(reply))
-    else:
-        arrays, metrics = reply.content.array_records.get("arrays"), reply.content.metric_records.get("metrics")
-        if arrays is None or metrics is None:
-            total.reject(client.name, "the reply holds no update")
-            return
-        total.take(
-            client.name,
-            arrays,
-            examples=metrics.get("num-examples"),
-            loss=metrics.get("loss"),
-            enrolled=client.products,
-        )
-
-
-def _admit(node: int, registered: str, reply: Message, expected: Expected) -> tuple[Client | None, str]:
-    """The client behind a preflight's reply, or why it cannot take part."""
-    known_as = registered or f"node {node}"
-    if reply.has_error():
-        return None, f"{known_as}: failed: {reply.error.reason}"
-    if "refusal" in reply.content.config_records:
-        return None, f"{known_as}: {_refusal(reply)}"
-    answer = _texts(reply, "description")
-    name, products = answer.get("client", ""), answer.get("products")
-    if registered and registered != name:
-        return None, f"{known_as}: it calls itself {name}"
-    if name not in expected.products:
-        return None, f"{name}: the catalogue has no partition for it"
-    if answer.get("base-hash") != expected.base_hash:
-        return None, f"{name}: it has another base model ({answer.get('base-hash', '')[:12]}…)"
-    if answer.get("catalogue-version") != expected.catalogue_version:
-        return None, f"{name}: it holds catalogue {answer.get('catalogue-version')}"
-    if products != str(expected.products[name]):
-        return None, f"{name}: it holds {products} products, not {expected.products[name]}"
-    return Client(node, name, expected.products[name]), ""
-
-
-def _refusal(reply: Message) -> str:
-    refusal = _texts(reply, "refusal")
-    return f"{refusal.get('message')} [{refusal.get('code')}]"
-
-
-def _texts(reply: Message, record: str) -> dict[str, str]:
-    """A record of a stranger as short texts, whatever types it holds."""
-    found = reply.content.config_records.get(record) or ConfigRecord()
-    return {
-        key: value.decode(errors="replace") if isinstance(value, bytes) else str(value) for key, value in found.items()
-    }
+    @property
+    def _config(self) -> FederationConfig:
+        return self.roster.config

@@ -12,9 +12,12 @@ from catalog.manifest import live_manifest
 from core.progress import Progress
 from core.settings import Settings
 from federation.config import FederationConfig
+from federation.presets import load_preset
+from server.about import About
 from server.checkpoints import RunFolder
-from server.errors import ClientsMissing, RunFailed, RunUnknown, ServerError, SuperLinkUnreachable
+from server.errors import ClientsMissing, RunFailed, RunRefused, RunUnknown, ServerError, SuperLinkUnreachable
 from server.flower import FINISHED, Flower
+from server.selection import partition_sizes, wanted_clients
 from server.stores import open_stores
 
 FederationResult = dict[str, Any]
@@ -52,24 +55,48 @@ def preflight(settings: Settings) -> dict[str, Any]:
 def run_federation(settings: Settings, config: FederationConfig, run_key: str, progress: Progress) -> FederationResult:
     """Run the federation on the SuperLink of ``settings`` and return its result.
 
-    A key whose run was completed gives that result again, without training; one whose run was broken off starts anew.
+    A key whose run was completed gives that result again, without training; one whose run was broken off goes on after
+    its last complete round.
 
     Raises:
-        RunFailed: the run ended without a result; holds the first error and the end of its log.
+        ClientUnknown: the config names a client that the catalogue does not have.
+        RunDiffers: the key's run has another config, or the catalogue or the base model has changed since it began.
+        RunFailed: the run ended without a result, and may succeed when it is tried again; holds the first error.
+        RunRefused: the same, but trying again would not help.
         SuperLinkUnreachable: Flower is gone.
     """
-    folder = RunFolder(open_stores(settings).checkpoints, run_key)
+    stores = open_stores(settings)
+    folder = RunFolder(stores.checkpoints, run_key)
     if done := folder.result():
+        folder.require_config(config)
         return done
+    manifest = live_manifest(stores.data)
+    wanted_clients(config, partition_sizes(manifest))
+    folder.begin(About(config.to_run_config(), manifest.version, load_preset(config.preset).base_hash))
     flower = _flower(settings)
     earlier = folder.attempt()
     if earlier:
         # Whoever started it is gone, but it may be at work still, in the same folder.
         flower.stop(earlier)
-    folder.clear()
+    folder.take_over()
+    # Nobody shall take the end of an earlier attempt for that of this one.
+    folder.say("starting", message="The run is handed to Flower.", **folder.told_rounds())
     flower_run = flower.start(config.to_run_config() | {"run-key": folder.name})
     folder.note_attempt(flower_run)
     return Watch(flower, flower_run, folder, progress, limit_s=time_limit_s(config)).until_done()
+
+
+def resume_federation(settings: Settings, run_key: str, progress: Progress) -> FederationResult:
+    """Go on with a run that was broken off, by its own config; one that was completed gives its result.
+
+    Raises:
+        RunUnknown: there is no run of that key.
+        RunDiffers, RunFailed, RunRefused, SuperLinkUnreachable: as `run_federation`.
+    """
+    about = RunFolder(open_stores(settings).checkpoints, run_key).about()
+    if about is None:
+        raise _unknown(run_key)
+    return run_federation(settings, FederationConfig.from_run_config(about.config), run_key, progress)
 
 
 def run_status(settings: Settings, run_key: str) -> dict[str, Any]:
@@ -81,13 +108,14 @@ def run_status(settings: Settings, run_key: str) -> dict[str, Any]:
     folder = RunFolder(open_stores(settings).checkpoints, run_key)
     status = folder.status()
     if status is None:
-        raise RunUnknown(f"There is no run {run_key!r}.", hint="Its id stands in Airflow, and in the run's output.")
+        raise _unknown(run_key)
     return {"run_id": folder.name, **status}
 
 
 def time_limit_s(config: FederationConfig) -> float:
-    """Longer than any run that works: waiting, encoding, every round to its deadline."""
-    return config.wait_s + ENCODING_ALLOWANCE_S + config.rounds * (config.deadline_s + 60)
+    """Longer than any run that works: waiting, encoding, every attempt at every round to its deadline."""
+    attempt_s = config.wait_s + config.deadline_s + 60
+    return config.wait_s + ENCODING_ALLOWANCE_S + config.rounds * (1 + config.round_retries) * attempt_s
 
 
 @dataclass
@@ -147,12 +175,15 @@ class Watch:
         if status.startswith(FINISHED) and not self.folder.result():
             raise self._failed(self.folder.status() or {}, f"Flower says {status} {details}".strip())
 
-    def _failed(self, status: dict[str, Any], flower_says: str = "") -> RunFailed:
+    def _failed(self, status: dict[str, Any], flower_says: str = "") -> ServerError:
         error = status.get("error") or {}
         first = f"{error['message']} [{error['code']}]" if error else flower_says or "no reason given"
-        hint = error.get("hint") or "The end of its log follows."
-        tail = self.flower.log_tail(self.flower_run)
-        return RunFailed(f"Run {self.folder.name} failed: {first}", hint=f"{hint}\n{tail}" if not error else hint)
+        message = f"Run {self.folder.name} failed: {first}"
+        if not error:
+            tail = self.flower.log_tail(self.flower_run)
+            return RunFailed(message, hint=f"The end of its log follows.\n{tail}")
+        kind = RunFailed if status.get("may_retry", True) else RunRefused
+        return kind(message, hint=error.get("hint") or "")
 
     def _stop_quietly(self) -> None:
         try:
@@ -163,3 +194,7 @@ class Watch:
 
 def _flower(settings: Settings) -> Flower:
     return Flower(Path(settings.required("flwr_home")), settings.superlink_connection)
+
+
+def _unknown(run_key: str) -> RunUnknown:
+    return RunUnknown(f"There is no run {run_key!r}.", hint="Its id stands in Airflow, and in the run's output.")

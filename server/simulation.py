@@ -1,12 +1,15 @@
 """Virtual clients in Flower's simulation engine: the same ServerApp and ClientApp, folders in place of buckets.
 
 A SuperLink of its own lives as long as the simulation, on the loopback interface, with a Flower home of its own;
-neither it nor Ray's processes outlive the call.
+neither it nor Ray's processes outlive the call. Faults go to the simulated processes alone, as one of their settings.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -14,7 +17,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ from catalog.manifest import LIVE_KEY, manifest_of, new_version
 from catalog.objects import DirectoryStore, ObjectStore
 from core.names import client_names
 from core.progress import Progress
-from core.settings import Settings
+from core.settings import Settings, SimulationFaults
 from federation.config import FederationConfig
 from server.checkpoints import RunFolder
 from server.errors import RunFailed
@@ -38,7 +41,9 @@ CONNECTION = "simulation"
 READY_S = 60.0
 STOP_S = 10.0
 MARK = "TEJIDO_SIMULATION_ID"
-OWN = ("TEJIDO_ENV_FILE", "TEJIDO_CLIENT_NAME", "TEJIDO_CLIENT_BUCKET")
+FAULTS = "TEJIDO_SIMULATION_FAULTS"
+OWN = ("TEJIDO_ENV_FILE", "TEJIDO_CLIENT_NAME", "TEJIDO_CLIENT_BUCKET", FAULTS)
+"""What this process's own environment says about it, and shall not say about the simulated ones."""
 
 
 def prepare_simulation(
@@ -57,6 +62,7 @@ def prepare_simulation(
         CatalogError: the source, the partition or the products are not as they should be; nothing is live then.
     """
     store = DirectoryStore(root / "data")
+    _remove_clients(root, keep=client_names(clients))
     folders: dict[str, ObjectStore] = {n: DirectoryStore(root / f"client-{n}") for n in client_names(clients)}
     version = new_version()
     obtain(version, spec=spec, store=store, limit=limit, seed=seed, progress=progress)
@@ -66,12 +72,35 @@ def prepare_simulation(
     return loaded
 
 
+def chosen_attackers(clients: int, attackers: int, *, seed: int) -> tuple[str, ...]:
+    """Which of a simulation's clients attack: the first ``attackers`` of an order that the seed decides."""
+    order = sorted(client_names(clients), key=lambda name: hashlib.sha256(f"{seed}/attacker/{name}".encode()).digest())
+    return tuple(sorted(order[:attackers]))
+
+
 def simulate(
-    root: Path, config: FederationConfig, *, clients: int, run_key: str, progress: Progress, settings: Settings
+    root: Path,
+    config: FederationConfig,
+    *,
+    clients: int,
+    run_key: str,
+    progress: Progress,
+    settings: Settings,
+    faults: SimulationFaults | None = None,
 ) -> FederationResult:
     """Run the federation over ``root`` as `prepare_simulation` left it, with ``clients`` virtual clients.
 
-    MLflow is the server of ``settings``, or a SQLite file in ``root`` when none is set.
+    MLflow is the server of ``settings``, or a SQLite file in ``root`` when none is set. Virtual clients queue for the
+    machine's cores: a round's deadline is taken times the number of clients that one core serves.
+
+    Args:
+        root: the simulation's folder.
+        config: of the run.
+        clients: how many.
+        run_key: name of the run; one of that name before is forgotten.
+        progress: told of the rounds.
+        settings: of this process.
+        faults: what goes wrong; the result names it.
 
     Raises:
         RunFailed: the run, or its SuperLink, ended without a result; holds the reason and the end of the log.
@@ -81,6 +110,9 @@ def simulate(
     environment = {"TEJIDO_SIMULATION_DIR": str(root.resolve()), "TEJIDO_CACHE_DIR": str(root.resolve() / "cache")}
     if settings.mlflow_uri:
         environment["TEJIDO_MLFLOW_URI"] = settings.mlflow_uri
+    if faults:
+        environment[FAULTS] = faults.model_dump_json()
+    config = replace(config, deadline_s=config.deadline_s * math.ceil(clients / cores()))
     with _superlink(environment) as superlink:
         # Each virtual client takes one core for the length of a message; Ray queues the others.
         flower_run = superlink.flower.start(
@@ -88,7 +120,20 @@ def simulate(
             federation_config=f"num-supernodes={clients} client-resources-num-cpus=1",
         )
         watch = Watch(superlink.flower, flower_run, folder, progress, time_limit_s(config), check=superlink.check)
-        return watch.until_done()
+        result = watch.until_done()
+    return result | ({"faults": faults.model_dump()} if faults else {})
+
+
+def cores() -> int:
+    """Cores that this process may use: so many virtual clients work at the same time."""
+    return len(os.sched_getaffinity(0))
+
+
+def _remove_clients(root: Path, *, keep: list[str]) -> None:
+    """Remove the folders of a larger simulation before this one: virtual clients are numbered by their folders."""
+    for folder in root.glob("client-*"):
+        if folder.name.removeprefix("client-") not in keep:
+            shutil.rmtree(folder)
 
 
 @dataclass
@@ -116,9 +161,10 @@ def _superlink(environment: dict[str, str]) -> Iterator[_SuperLink]:
             f'address = "{LOOPBACK}:{port}"\ninsecure = true\n'
         )
         ray = {"RAY_TMPDIR": name, "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
-        environment = flower_environment(home, ray | environment | {MARK: mark})
+        inherited = flower_environment(home, ray | {MARK: mark})
         for variable in OWN:
-            environment.pop(variable, None)
+            inherited.pop(variable, None)
+        environment = inherited | environment
         log = home / "superlink.log"
         # Unencrypted, but never off this machine's loopback interface, and for the length of one simulation only.
         command = [

@@ -5,6 +5,7 @@ The only module that imports mlflow. It never uses MLflow's model loaders: what 
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -86,11 +87,32 @@ class Tracker:
             self._client.log_batch(run.info.run_id, params=values)
         return str(run.info.run_id)
 
+    def reopen(self, experiment: str, tag: str, value: str) -> str | None:
+        """Go on with the run of an experiment that bears this tag; returns its id, or None when there is none."""
+        with _reached(self.uri):
+            known = self._client.get_experiment_by_name(experiment)
+            ids = [known.experiment_id] if known else []
+            found = self._client.search_runs(ids, f"tags.`{tag}` = '{value}'", max_results=1) if ids else []
+            for run in found:
+                self._client.update_run(run.info.run_id, status="RUNNING")
+                return str(run.info.run_id)
+        return None
+
     def log(self, run_id: str, metrics: Mapping[str, float], *, step: int) -> None:
         """One request for all metrics of a step."""
         now = int(time.time() * 1000)
         with _reached(self.uri):
             self._client.log_batch(run_id, [Metric(k, float(v), now, step) for k, v in metrics.items()])
+
+    def log_json(self, run_id: str, name: str, value: Any) -> None:
+        """Keep a value as a JSON file of the run, in place of one of the same name."""
+        with _reached(self.uri):
+            self._client.log_text(run_id, json.dumps(value, indent=1), name)
+
+    def steps(self, run_id: str, metric: str) -> set[int]:
+        """The steps at which a metric was logged."""
+        with _reached(self.uri):
+            return {int(point.step) for point in self._client.get_metric_history(run_id, metric)}
 
     def end(self, run_id: str, *, status: str = "FINISHED") -> None:
         """Close a run: FINISHED, FAILED or KILLED."""
@@ -106,6 +128,12 @@ class Tracker:
             created = self._client.create_model_version(MODEL, source, run_id=run_id, tags=dict(tags))
             self._client.log_batch(run_id, tags=[RunTag("model_version", str(created.version))])
         return str(created.version)
+
+    def registered(self, run_id: str) -> str | None:
+        """The version that `register` made of a run, if it came to that."""
+        with _reached(self.uri):
+            found = self._client.search_model_versions(f"run_id='{run_id}'")
+        return str(found[0].version) if found else None
 
     def set_alias(self, alias: str, version: str) -> None:
         """Move an alias. It is never deleted first: a reader always finds one of the two versions."""

@@ -1,36 +1,203 @@
-"""What an update must be before it counts. Flower itself checks nothing but names."""
+"""What an update must be before it counts. Flower itself checks nothing but names.
+
+The norm of an update is held against those of the updates that were accepted before, each divided by the square root of
+the optimiser steps behind it: partitions differ a hundredfold in size, and an honest client that takes many small steps
+ends further from where it began (between the square root of their number, where they point anywhere, and their number,
+where they agree). `pace` is that quotient.
+
+While fewer than three paces are known, an update may be as long as AdamW can make it at all (`reachable_norm`), and the
+updates of the round are held against each other once all are in: see `outliers`, and rounds.py for what follows.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import median
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from federation.config import FederationConfig
 from federation.errors import UpdateRejected
-from federation.tensors import Tensors
+from federation.tensors import Tensors, count
+from federation.wire import unpack
+from server.memory import MIN_PACES, Memory
+
+if TYPE_CHECKING:
+    from federation.wire import EncodedUpdate
+    from server.exchange import Reply, RoundTask
+
+ADAM_STRETCH = 0.1 / math.sqrt(0.001)
+"""No element moves further than this many learning rates in a step of Adam (Kingma & Ba 2015, section 2.1)."""
+MAX_REASONS = 10
+MAX_REASON = 80
 
 
-def check_update(delta: Tensors, *, examples: object, loss: object, enrolled: int) -> int:
-    """Check the values of one update; names, shapes and types were checked while unpacking.
+@dataclass(frozen=True)
+class Coverage:
+    """How much of its products a client trained on, and its own words why not on all."""
 
-    Args:
-        delta: the client's change to the global state.
-        examples: what the client says it trained on: its weight in the mean.
-        loss: what the client says its loss was.
-        enrolled: number of products that it was given.
+    trained: int
+    held: int
+    skipped: dict[str, int] = field(default_factory=dict)
 
-    Returns:
-        The number of examples.
+    def __str__(self) -> str:
+        reasons = ", ".join(f"{reason} {number:,}" for reason, number in self.skipped.items())
+        said = f"trained on {self.trained:,} of {self.held:,}"
+        missing = self.held - self.trained
+        return f"{said}; {missing:,} skipped: {reasons or 'no reason given'}" if missing else said
+
+
+@dataclass(frozen=True)
+class ValidUpdate:
+    """An update that may count."""
+
+    client: str
+    update: EncodedUpdate
+    coverage: Coverage
+    loss: float
+    norm: float
+    pace: float
+    """Norm per square root of an optimiser step."""
+    digest: str
+    seconds: float
+    """What the client says it took to encode and train; 0 where it says nothing sensible."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the updates of one attempt at a round are held against."""
+
+    task: RoundTask
+    state: Tensors
+    enrolled: Mapping[str, int]
+    """Client → number of products that it was given."""
+    memory: Memory
+    reference: Sequence[float] = ()
+    """Paces of an earlier attempt at this round; used while the memory holds too few."""
+
+    def check(self, reply: Reply, *, accepted: Sequence[str] = ()) -> ValidUpdate:
+        """Check one reply, cheap things first; nothing is decoded before its size is known to be right.
+
+        Args:
+            reply: of a client of `enrolled`.
+            accepted: digests of the updates that already count in this attempt.
+
+        Raises:
+            UpdateRejected: saying what is wrong.
+        """
+        if reply.failure:
+            raise UpdateRejected(reply.failure)
+        if reply.arrays is None or not reply.metrics:
+            raise UpdateRejected("the reply holds no update")
+        self._check_receipt(reply)
+        coverage = self._check_coverage(reply)
+        loss = reply.metrics.get("loss")
+        if not isinstance(loss, float) or not math.isfinite(loss):
+            raise UpdateRejected(f"loss is {loss!r}.")
+        update = unpack(reply.arrays, like=self.state, encoding=self.task.config.encoding)
+        norm, pace = self._check_norm(update, coverage.trained)
+        digest = update.digest()
+        if digest in self.memory.digests or digest in accepted:
+            raise UpdateRejected("The same update was accepted before: it is a replay.")
+        seconds = sum(_seconds(reply.metrics.get(name)) for name in ("encode-seconds", "train-seconds"))
+        return ValidUpdate(reply.client, update, coverage, loss, norm, pace, digest, seconds)
+
+    def bound(self, examples: int) -> float:
+        """The longest update that may count from a client that trained on ``examples`` products."""
+        steps = optimiser_steps(self.task.config, examples)
+        reach = steps * self._reach
+        paces = self.memory.paces if self.memory.is_enough else self.reference
+        if len(paces) < MIN_PACES or not median(paces) > 0:
+            return reach
+        return min(reach, self.task.config.norm_bound * median(paces) * math.sqrt(steps))
+
+    @cached_property
+    def _reach(self) -> float:
+        return reachable_norm(self.state, self.task.config)
+
+    def _check_receipt(self, reply: Reply) -> None:
+        """Insist that the update is about this attempt at this round of this run, from this base."""
+        task = self.task
+        due: dict[str, object] = {
+            "run": task.run,
+            "round": task.round,
+            "attempt": task.attempt,
+            "base-hash": task.base_hash,
+            "encoding": task.config.encoding,
+        }
+        for name, value in due.items():
+            found = reply.receipt.get(name)
+            # True == 1 to Python.
+            if type(found) is not type(value) or found != value:
+                raise UpdateRejected(f"It is about {name} {_short(found)}, not {value!r}.")
+
+    def _check_coverage(self, reply: Reply) -> Coverage:
+        enrolled, config = self.enrolled[reply.client], self.task.config
+        held, examples = reply.metrics.get("held"), reply.metrics.get("num-examples")
+        if type(held) is not int or held != enrolled:
+            raise UpdateRejected(f"It holds {held!r} products, it enrolled with {enrolled}.")
+        # bool is an int to Python, and a float would promote the sum.
+        if type(examples) is not int or not 0 < examples <= enrolled:
+            raise UpdateRejected(f"num-examples is {examples!r}, the client was given {enrolled} products.")
+        coverage = Coverage(examples, held, _skipped(reply.receipt))
+        if examples < config.min_coverage * held:
+            raise UpdateRejected(f"Coverage is below {config.min_coverage:g}: {coverage}.")
+        return coverage
+
+    def _check_norm(self, update: EncodedUpdate, examples: int) -> tuple[float, float]:
+        norm = update.norm()
+        if not math.isfinite(norm):
+            raise UpdateRejected("It holds NaN or infinity.")
+        if norm > (bound := self.bound(examples)):
+            raise UpdateRejected(f"Its norm is {norm:.4g}, at most {bound:.4g} is accepted.")
+        return norm, norm / math.sqrt(optimiser_steps(self.task.config, examples))
+
+
+def optimiser_steps(config: FederationConfig, examples: int) -> int:
+    """Steps of a client's optimiser in one round."""
+    return config.local_epochs * math.ceil(examples / config.batch_size)
+
+
+def reachable_norm(state: Tensors, config: FederationConfig) -> float:
+    """The longest update that one step of AdamW can make: every element at full stretch, and the decay.
+
+    An honest update is ten to a hundred times shorter: this only keeps absurdities out while nothing better is known.
+    """
+    rate = max(config.learning_rate, config.tower_learning_rate)
+    length = math.hypot(*(float(np.linalg.norm(array)) for array in state.values()))
+    return rate * (ADAM_STRETCH * math.sqrt(count(state)) + config.weight_decay * length)
+
+
+def outliers(paces: Mapping[str, float], *, norm_bound: float) -> list[str]:
+    """Clients of one round whose pace is beyond ``norm_bound`` medians; none where fewer than three are compared."""
+    if len(paces) < MIN_PACES or not (middle := median(paces.values())) > 0:
+        return []
+    return sorted(name for name, pace in paces.items() if pace > norm_bound * middle)
+
+
+def _skipped(receipt: Mapping[str, object]) -> dict[str, int]:
+    """A client's own reasons with their numbers, the first ten.
 
     Raises:
-        UpdateRejected: saying what is wrong.
+        UpdateRejected: they are no list of texts and one of whole numbers of the same length.
     """
-    for name, array in delta.items():
-        if not np.isfinite(array).all():
-            raise UpdateRejected(f"Tensor {name} holds NaN or infinity.")
-    # bool is an int to Python, and a float would promote the sum.
-    if type(examples) is not int or not 0 < examples <= enrolled:
-        raise UpdateRejected(f"num-examples is {examples!r}, the client was given {enrolled} products.")
-    if not isinstance(loss, float) or not math.isfinite(loss):
-        raise UpdateRejected(f"loss is {loss!r}.")
-    return examples
+    reasons, counts = receipt.get("skipped-reasons", []), receipt.get("skipped-counts", [])
+    if not isinstance(reasons, list) or not isinstance(counts, list) or len(reasons) != len(counts):
+        raise UpdateRejected("Its reasons for skipped products cannot be read.")
+    reasons, counts = reasons[:MAX_REASONS], counts[:MAX_REASONS]
+    if not all(isinstance(reason, str) for reason in reasons) or not all(type(n) is int and n >= 0 for n in counts):
+        raise UpdateRejected("Its reasons for skipped products cannot be read.")
+    return {" ".join(reason.split())[:MAX_REASON]: number for reason, number in zip(reasons, counts, strict=True)}
+
+
+def _seconds(value: object) -> float:
+    """A duration that a client tells of itself; nothing depends on it but a figure in the report."""
+    return value if isinstance(value, float) and math.isfinite(value) and value > 0 else 0.0
+
+
+def _short(value: object) -> str:
+    return repr(value)[:MAX_REASON]

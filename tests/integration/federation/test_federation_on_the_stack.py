@@ -95,10 +95,12 @@ def test_status_tells_the_rounds(settings: Settings, result: dict[str, Any]) -> 
 
 def test_checkpoint_of_every_round_can_be_read_back(settings: Settings, result: dict[str, Any]) -> None:
     folder = RunFolder(open_stores(settings).checkpoints, result["run_id"])
-    last = folder.last_round()
+    last = folder.last()
     assert last is not None
-    assert last[0] == 2
-    assert folder.load_round(1).keys() == last[1].keys()
+    assert last.round == 2
+    assert folder.state_after(1).keys() == last.state.keys()
+    assert folder.state_sha256(2) == result["final_sha256"]
+    assert all(report.coverage["aurora"]["trained"] > 0 for report in last.reports)
 
 
 def test_mlflow_has_one_step_a_round_and_a_model_version_without_pickle(

@@ -19,12 +19,12 @@ from catalog.shards import write_shards
 from clients.app import app
 from clients.dataset import Dataset, open_dataset
 from clients.description import describe
-from clients.errors import BaseMismatch, ClientMisconfigured, PartitionStale
+from clients.errors import BaseMismatch, ClientMisconfigured, PartitionStale, SimulatedCrash
 from clients.learning import Contribution, Learner, Task
 from clients.residuals import Residuals
 from core.settings import Settings
 from federation.presets import load_preset
-from federation.wire import from_record, to_record
+from federation.wire import from_record, to_record, unpack
 from tests.models import tiny_config, tiny_state
 
 torch.set_num_threads(1)
@@ -193,3 +193,31 @@ def test_known_error_becomes_a_refusal_that_the_coordinator_can_read(
     reply = asked(MessageType.TRAIN, training(**{"catalogue-version": "v2"}), root, monkeypatch)
     assert not reply.has_error()
     assert reply.content.config_records["refusal"]["code"] == "clients.partition_stale"
+
+
+def test_simulated_attacker_sends_the_opposite_of_what_it_learned(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = asked(MessageType.TRAIN, training(), root, monkeypatch)
+    monkeypatch.setenv("TEJIDO_SIMULATION_FAULTS", '{"attackers": ["boreal"], "attack": "sign_flip"}')
+    attacked = asked(MessageType.TRAIN, training(), root, monkeypatch)
+    sent, learned = (from_record(r.content.array_records["arrays"], like=START) for r in (attacked, honest))
+    for name in START:
+        np.testing.assert_array_equal(sent[name], -learned[name])
+    assert attacked.content.config_records["receipt"] == honest.content.config_records["receipt"]
+
+
+@pytest.mark.parametrize("encoding", ["fp32", "fp16", "int8"])
+def test_simulated_attacker_can_send_what_is_not_a_number(
+    encoding: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEJIDO_SIMULATION_FAULTS", '{"attackers": ["boreal"], "attack": "nan"}')
+    reply = asked(MessageType.TRAIN, training(encoding=encoding), root, monkeypatch)
+    sent = unpack(reply.content.array_records["arrays"], like=START, encoding=encoding)
+    assert np.isnan(sent.norm())
+
+
+def test_simulated_dropout_reaches_the_coordinator_as_an_error_not_as_a_refusal(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEJIDO_SIMULATION_FAULTS", '{"dropout": 0.999999}')
+    with pytest.raises(SimulatedCrash, match="boreal drops out of round 1"):
+        asked(MessageType.TRAIN, training(), root, monkeypatch)

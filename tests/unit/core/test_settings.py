@@ -41,3 +41,15 @@ def test_settings_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEJIDO_ENV_FILE", raising=False)
     with pytest.raises(ValidationError):
         load_settings().mlflow_uri = "http://elsewhere"  # type: ignore[misc]
+
+
+def test_faults_are_read_from_json_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEJIDO_ENV_FILE", raising=False)
+    monkeypatch.setenv("TEJIDO_SIMULATION_FAULTS", '{"attackers": ["boreal"], "attack": "noise", "dropout": 0.2}')
+    found = load_settings().simulation_faults
+    assert found is not None
+    assert (found.attackers, found.attack, found.dropout, found.seed) == (("boreal",), "noise", 0.2, 0)
+    for wrong in ('{"attack": "praise"}', '{"dropout": 1.0}', '{"scale": 3}', "noise"):
+        monkeypatch.setenv("TEJIDO_SIMULATION_FAULTS", wrong)
+        with pytest.raises(SettingsError, match=r"(?i)simulation_faults"):
+            load_settings()

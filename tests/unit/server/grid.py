@@ -15,12 +15,26 @@ Answer = Callable[[Message], Message | None]
 
 
 class FakeGrid(Grid):
-    """Flower's transport without Flower: what is pushed is answered at once, what is silent never."""
+    """Flower's transport without Flower: what is pushed is answered at once, what is silent never.
+
+    Args:
+        nodes: node id → how it answers; may change while a test runs.
+        names: node id → the name under which its key is registered.
+    """
 
     def __init__(self, nodes: dict[int, Answer], names: dict[int, str] | None = None) -> None:
         self.nodes = nodes
         self.names = names or {}
+        self.activated: dict[int, str] = {}
+        self.withheld: dict[str, int] = {}
+        """Message id → how many more times its reply is not there yet."""
+        self.hold = 0
+        """How many times the reply to each message that is pushed from now on is not there yet."""
         self.pushed: list[Message] = []
+        self.pulled: list[tuple[str, ...]] = []
+        self.looked = 0
+        self.on_look: Callable[[int], None] = lambda times: None
+        """Called before each look at the nodes, with the number of looks so far."""
         self._replies: dict[str, Message] = {}
         self._ids = itertools.count()
 
@@ -40,7 +54,12 @@ class FakeGrid(Grid):
         return list(self.nodes)
 
     def get_nodes(self) -> Iterable[NodeInfo]:
-        return [NodeInfo(node_id=node, name=self.names.get(node, "")) for node in self.nodes]
+        self.on_look(self.looked)
+        self.looked += 1
+        return [
+            NodeInfo(node_id=node, name=self.names.get(node, ""), last_activated_at=self.activated.get(node, ""))
+            for node in self.nodes
+        ]
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         ids = []
@@ -52,10 +71,23 @@ class FakeGrid(Grid):
             reply = self.nodes[message.metadata.dst_node_id](message)
             if reply is not None:
                 self._replies[identity] = reply
+                self.withheld[identity] = self.hold
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        return [self._replies.pop(identity) for identity in message_ids if identity in self._replies]
+        asked = tuple(message_ids)
+        self.pulled.append(asked)
+        found = []
+        for identity in asked:
+            if identity in self._replies:
+                self.withheld[identity] -= 1
+                if self.withheld[identity] < 0:
+                    found.append(self._replies.pop(identity))
+        return found
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         raise NotImplementedError
+
+    def sent(self, kind: str) -> list[int]:
+        """The nodes that were sent messages of a kind, in order."""
+        return [m.metadata.dst_node_id for m in self.pushed if m.metadata.message_type == kind]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,16 +10,32 @@ import pytest
 from catalog.objects import DirectoryStore
 from federation.presets import load_preset
 from federation.tensors import Tensors
-from server.checkpoints import RoundReport, RunFolder
-from server.errors import ModelDamaged
+from server.about import About
+from server.checkpoints import Checkpoint, RunFolder
+from server.errors import ModelDamaged, RunDiffers, RunTakenOver
+from server.memory import Memory
 from server.models import read_model, write_model
+from server.reports import RoundReport
 from tests.models import tiny_spec, tiny_state
 
-REPORT = RoundReport(
-    round=1, recall_at_10=0.2, recall_at_1=0.1, mrr=0.1, replies=3, rejected=0, bytes_up=1, bytes_down=1, seconds=1.0,
-    loss=1.0,
-)  # fmt: skip
 PRESET = load_preset("tiny")
+ABOUT = About({"rounds": 3, "seed": 0}, "v1", "b" * 64)
+
+
+def report(number: int) -> RoundReport:
+    return RoundReport(
+        round=number, recall_at_10=0.2, recall_at_1=0.1, mrr=0.1, replies=2, rejected=1, bytes_up=1, bytes_down=1,
+        seconds=1.0, loss=1.0, rejections=("boreal: no",), silent=("cobre: gone",), asked=4, norms={"aurora": 0.5},
+        coverage={"aurora": {"trained": 9, "held": 10, "skipped": {"unreadable": 1}}},
+    )  # fmt: skip
+
+
+def checkpoint(number: int, heads: Tensors, *, best: int = 1) -> Checkpoint:
+    state = {name: array + np.float32(number) for name, array in heads.items()}
+    memory = Memory((0.1, 0.25), frozenset({"d1", "d2"}))
+    return Checkpoint(
+        state, {"momentum": heads["heads.image.weight"]}, memory, tuple(map(report, range(1, number + 1))), best
+    )
 
 
 @pytest.fixture
@@ -27,35 +45,84 @@ def heads() -> Tensors:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    return RunFolder(DirectoryStore(tmp_path), "run-1")
+    found = RunFolder(DirectoryStore(tmp_path), "run-1")
+    found.take_over()
+    return found
 
 
-def test_last_round_comes_back_bit_by_bit(folder: RunFolder, heads: Tensors) -> None:
-    assert folder.last_round() is None
-    folder.save_round(1, heads, REPORT)
-    found = folder.last_round()
+def test_checkpoint_comes_back_bit_by_bit(folder: RunFolder, heads: Tensors) -> None:
+    assert folder.last() is None
+    saved = checkpoint(1, heads)
+    folder.commit(saved)
+    found = folder.last()
     assert found is not None
-    assert found[0] == 1
-    for name, array in heads.items():
-        np.testing.assert_array_equal(found[1][name], array)
+    assert (found.round, found.best_round) == (1, 1)
+    assert (found.memory, found.reports) == (saved.memory, saved.reports)
+    for name, array in saved.state.items():
+        np.testing.assert_array_equal(found.state[name], array)
+    np.testing.assert_array_equal(found.optimiser["momentum"], heads["heads.image.weight"])
 
 
-def test_state_without_its_marker_does_not_count(tmp_path: Path, folder: RunFolder, heads: Tensors) -> None:
-    folder.save_round(1, heads, REPORT)
-    (tmp_path / "run-1" / "round-0002.safetensors").write_bytes(b"half")
-    found = folder.last_round()
+def test_parts_without_their_marker_do_not_count(tmp_path: Path, folder: RunFolder, heads: Tensors) -> None:
+    folder.commit(checkpoint(1, heads))
+    for kind in ("safetensors", "optimiser.safetensors", "json"):
+        (tmp_path / "run-1" / f"round-0002.{kind}").write_bytes(b"half")
+    found = folder.last()
     assert found is not None
-    assert found[0] == 1
+    assert found.round == 1
 
 
-def test_changed_checkpoint_is_refused(tmp_path: Path, folder: RunFolder, heads: Tensors) -> None:
-    folder.save_round(1, heads, REPORT)
-    path = tmp_path / "run-1" / "round-0001.safetensors"
+@pytest.mark.parametrize("kind", ["safetensors", "optimiser.safetensors", "json"])
+def test_changed_part_is_refused(tmp_path: Path, folder: RunFolder, heads: Tensors, kind: str) -> None:
+    folder.commit(checkpoint(1, heads))
+    path = tmp_path / "run-1" / f"round-0001.{kind}"
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(bytes(data))
-    with pytest.raises(ModelDamaged):
-        folder.last_round()
+    with pytest.raises(ModelDamaged, match=f"round-0001.{kind}"):
+        folder.last()
+
+
+def test_the_last_two_rounds_and_the_best_are_kept(tmp_path: Path, folder: RunFolder, heads: Tensors) -> None:
+    for number in range(1, 6):
+        folder.commit(checkpoint(number, heads, best=min(number, 2)))
+    kept = {path.name for path in (tmp_path / "run-1").glob("round-*")}
+    states = {name for name in kept if name.count(".") == 1 and name.endswith(".safetensors")}
+    assert states == {f"round-000{number}.safetensors" for number in (2, 4, 5)}
+    assert len(kept) == 7
+    np.testing.assert_array_equal(folder.state_after(2)["heads.log_scale"], heads["heads.log_scale"] + np.float32(2))
+    assert len(folder.state_sha256(2)) == 64
+
+
+def test_run_is_begun_once_and_keeps_its_identity(tmp_path: Path, folder: RunFolder) -> None:
+    begun = folder.begin(ABOUT)
+    assert begun.identity
+    assert RunFolder(DirectoryStore(tmp_path), "run-1").begin(ABOUT) == begun
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"config": {"rounds": 5, "seed": 0}}, "rounds was 3, now 5"),
+        ({"catalogue_version": "v2"}, "the catalogue v1, now there is v2"),
+        ({"base_hash": "c" * 64}, "base model"),
+    ],
+)
+def test_run_cannot_go_on_as_another(folder: RunFolder, change: dict[str, Any], message: str) -> None:
+    folder.begin(ABOUT)
+    with pytest.raises(RunDiffers, match=message):
+        folder.begin(dataclasses.replace(ABOUT, **change))
+
+
+def test_folder_that_was_taken_over_accepts_no_commit_of_the_one_before(
+    tmp_path: Path, folder: RunFolder, heads: Tensors
+) -> None:
+    other = RunFolder(DirectoryStore(tmp_path), "run-1")
+    other.take_over()
+    assert not folder.is_mine
+    with pytest.raises(RunTakenOver):
+        folder.commit(checkpoint(1, heads))
+    other.commit(checkpoint(1, heads))
 
 
 def test_scheduler_s_run_id_becomes_a_safe_folder_always_the_same(tmp_path: Path) -> None:

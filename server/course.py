@@ -1,0 +1,111 @@
+"""The rounds of one run, from wherever it stands to the last.
+
+Within a round the order is: train, combine, evaluate, checkpoint, then MLflow. So a round that is repeated was never
+logged, and one that is complete but was not logged is logged when the run goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from federation.evaluation import Retrieval
+from federation.tensors import Tensors
+from server.checkpoints import Checkpoint, RunFolder
+from server.memory import Memory
+from server.reports import RoundReport, round_report
+from server.rounds import Rounds
+from server.telling import Teller
+
+ROUNDS_FILE = "rounds.json"
+ROUND_METRIC = "replies"
+"""Logged once in every round."""
+
+
+class Evaluator(Protocol):
+    """The coordinator's view of the catalogue."""
+
+    def evaluate(self, state: Tensors, split: str) -> Retrieval:
+        """How well a state ranks it for the titles of a split."""
+
+
+class Tracking(Protocol):
+    """Where curves and reports are kept for people."""
+
+    def log(self, run_id: str, metrics: Mapping[str, float], *, step: int) -> None:
+        """All metrics of a step."""
+
+    def log_json(self, run_id: str, name: str, value: Any) -> None:
+        """A file of the run."""
+
+    def steps(self, run_id: str, metric: str) -> set[int]:
+        """The steps at which a metric was logged."""
+
+
+@dataclass
+class Course:
+    """Plays the rounds that are left."""
+
+    rounds: Rounds
+    evaluator: Evaluator
+    folder: RunFolder
+    tracker: Tracking
+    tracking_run: str
+    teller: Teller
+
+    def run(self, initial: Tensors, last: Checkpoint | None) -> Checkpoint:
+        """Go on after ``last`` (None: begin from ``initial``) and return the checkpoint of the last round.
+
+        Raises:
+            QuorumMissed: a round failed; what is complete is kept.
+        """
+        if last is not None:
+            self.rounds.strategy.load_state_dict(last.optimiser)
+            self._log_what_is_missing(last)
+        current = last or Checkpoint(initial, {}, Memory(), (), best_round=0)
+        while current.round < self.teller.total:
+            current = self._round(current)
+        return current
+
+    def _round(self, before: Checkpoint) -> Checkpoint:
+        number, began = before.round + 1, time.monotonic()
+        self.teller.say("rounds", message=f"round {number} begins")
+        outcome = self.rounds.play(before.state, before.memory, round_number=number)
+        state, memory = outcome.total.new_state(), outcome.total.memory()
+        combined = time.monotonic()
+        val = self.evaluator.evaluate(state, "val")
+        now = time.monotonic()
+        report = round_report(number, outcome, val, seconds=now - began, evaluation_s=now - combined)
+        after = Checkpoint(
+            state=state,
+            optimiser=self.rounds.strategy.state_dict(),
+            memory=memory,
+            reports=(*before.reports, report),
+            best_round=_best(before, report),
+        )
+        self.folder.commit(after)
+        self._log(report, after.reports)
+        self.teller.reports.append(report)
+        self.teller.say("rounds", message=f"recall@10 {val.recall_at_10:.3f} on val")
+        return after
+
+    def _log(self, report: RoundReport, reports: tuple[RoundReport, ...]) -> None:
+        # Curves cannot say why an update was refused. The file comes first: the metrics say that both are there.
+        self.tracker.log_json(self.tracking_run, ROUNDS_FILE, [entry.as_dict() for entry in reports])
+        self.tracker.log(self.tracking_run, report.metrics(), step=report.round)
+
+    def _log_what_is_missing(self, last: Checkpoint) -> None:
+        """Log the rounds that were complete before their metrics had reached MLflow."""
+        logged = self.tracker.steps(self.tracking_run, ROUND_METRIC)
+        for report in last.reports:
+            if report.round not in logged:
+                self._log(report, last.reports)
+
+
+def _best(before: Checkpoint, report: RoundReport) -> int:
+    """The round that was best on val so far, the earlier one where two are equal."""
+    if not before.best_round or report.recall_at_10 > before.reports[before.best_round - 1].recall_at_10:
+        return report.round
+    return before.best_round

@@ -1,0 +1,208 @@
+"""Messages between the coordinator and its clients over Flower's Grid: sent at once, pulled one by one.
+
+`Grid.pull_messages` gives all replies that are there, so asking for many ids at a time could bring many updates into
+memory. Replies wait in the SuperLink until their client's turn comes: the order of names decides, not that of arrival,
+and a sum of floats is then the same bit for bit however fast each client was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
+from flwr.serverapp import Grid
+
+from federation.config import FederationConfig
+
+__all__ = [
+    "Client", "Grid", "Mailbox", "Message", "Node", "Reply", "RoundTask", "preflight_question", "read_reply", "texts",
+]  # fmt: skip
+POLL_S = 0.25
+LOOK_S = 2.0
+"""How often the list of nodes is asked for while a reply is awaited: it tells which of them were started anew."""
+SPARE_S = 60.0
+MAX_REASON = 300
+QUESTION, TRAINING = MessageType.QUERY, MessageType.TRAIN
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node that is online; Flower lists no others."""
+
+    node_id: int
+    name: str
+    """Under which its key is registered; "" in simulation, where nodes have no keys."""
+    activated: str
+    """When it last joined: changes when its process was started anew."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client, and the node that it has now."""
+
+    name: str
+    node: Node
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a client sent back. It is a stranger's: nothing in it is believed yet."""
+
+    client: str
+    arrays: ArrayRecord | None = None
+    metrics: Mapping[str, object] = field(default_factory=dict)
+    receipt: Mapping[str, object] = field(default_factory=dict)
+    failure: str = ""
+    """Why there is no update; "" where there seems to be one."""
+    is_silent: bool = False
+    """Whether nothing came back at all."""
+
+
+@dataclass(frozen=True)
+class RoundTask:
+    """What one attempt at a round is about; a client's receipt must say the same."""
+
+    run: str
+    round: int
+    attempt: int
+    catalogue_version: str
+    base_hash: str
+    config: FederationConfig
+
+    def content(self, arrays: ArrayRecord) -> RecordDict:
+        """The message: the state, and what to do with it."""
+        values: dict[str, Any] = self.config.to_run_config() | {
+            "run": self.run,
+            "round": self.round,
+            "attempt": self.attempt,
+            "catalogue-version": self.catalogue_version,
+            "base-hash": self.base_hash,
+        }
+        return RecordDict({"arrays": arrays, "config": ConfigRecord(values)})
+
+
+@dataclass
+class Mailbox:
+    """One run's messages; remembers those that were not answered in time."""
+
+    grid: Grid
+    _overdue: dict[str, float] = field(default_factory=dict)
+    """Message id → when Flower forgets it, on the monotonic clock."""
+
+    def nodes(self) -> list[Node]:
+        """The nodes that are online now, each time anew: they come and go."""
+        return [
+            Node(node.node_id, str(node.name or ""), str(node.last_activated_at or ""))
+            for node in self.grid.get_nodes()
+        ]
+
+    def ask(
+        self, clients: Sequence[Client], content: RecordDict, *, kind: str, group: str, deadline_s: float
+    ) -> Iterator[tuple[Client, Message | None, str]]:
+        """Send ``content`` to all, and yield each client with its reply, or with None and the reason, in this order.
+
+        The deadline is that of all together. Once it is over, what has come meanwhile is still yielded.
+        """
+        deadline = time.monotonic() + deadline_s
+        # A late reply shall still be seen and counted, as long as another deadline.
+        ttl = 2 * deadline_s + SPARE_S
+        messages = [
+            Message(content, dst_node_id=c.node.node_id, message_type=kind, group_id=group, ttl=ttl) for c in clients
+        ]
+        ids = list(self.grid.push_messages(messages)) if messages else []
+        del content, messages
+        forgotten = time.monotonic() + ttl
+        self._overdue |= dict.fromkeys(filter(None, ids), forgotten)
+        look = _Look(self)
+        for client, message_id in zip(clients, ids, strict=True):
+            if not message_id:
+                yield client, None, "the SuperLink refused to pass the message on"
+                continue
+            reply, reason = self._await(client, message_id, deadline, look)
+            if reply is not None:
+                del self._overdue[message_id]
+            yield client, reply, reason or f"no reply within {deadline_s:.0f} s"
+
+    def count_late(self) -> int:
+        """Replies that came after their deadline since the last call; they are dropped, one by one."""
+        late = 0
+        for message_id, forgotten in list(self._overdue.items()):
+            reply = self._pull(message_id)
+            late += reply is not None and not reply.has_error()
+            if reply is not None or time.monotonic() >= forgotten:
+                del self._overdue[message_id]
+        return late
+
+    def _await(self, client: Client, message_id: str, deadline: float, look: _Look) -> tuple[Message | None, str]:
+        while True:
+            # In this order: what was there before it ended, or before the deadline, shall be found.
+            is_over, was_restarted = time.monotonic() >= deadline, look.was_restarted(client.node)
+            reply = self._pull(message_id)
+            if reply is not None or is_over:
+                return reply, ""
+            if was_restarted:
+                return None, "its SuperNode was started anew and has lost the message"
+            time.sleep(POLL_S)
+
+    def _pull(self, message_id: str) -> Message | None:
+        return next(iter(self.grid.pull_messages([message_id])), None)
+
+
+class _Look:
+    """The list of nodes, asked for now and then.
+
+    Flower answers for a node that is gone, but not for one that is back: the message that its process had taken is
+    lost, and would be waited for until the deadline.
+    """
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._looked = time.monotonic()
+        self._activated: dict[int, str] = {}
+
+    def was_restarted(self, node: Node) -> bool:
+        if time.monotonic() - self._looked >= LOOK_S:
+            self._activated = {found.node_id: found.activated for found in self._mailbox.nodes()}
+            self._looked = time.monotonic()
+        return self._activated.get(node.node_id, node.activated) != node.activated
+
+
+def preflight_question(config: FederationConfig) -> RecordDict:
+    """What a client is asked before it takes part."""
+    return RecordDict({"config": ConfigRecord(dict(config.to_run_config()))})
+
+
+def read_reply(client: Client, message: Message | None, reason: str) -> Reply:
+    """A client's reply to `Mailbox.ask` as plain values, or why there is none."""
+    if message is None:
+        return Reply(client.name, failure=reason, is_silent=True)
+    if message.has_error():
+        return Reply(client.name, failure=f"failed: {shortened(message.error.reason or 'no reason given')}")
+    content = message.content
+    if "refusal" in content.config_records:
+        refusal = texts(message, "refusal")
+        return Reply(client.name, failure=f"{refusal.get('message')} [{refusal.get('code')}]")
+    return Reply(
+        client.name,
+        content.array_records.get("arrays"),
+        dict(content.metric_records.get("metrics") or {}),
+        dict(content.config_records.get("receipt") or {}),
+    )
+
+
+def texts(message: Message, record: str) -> dict[str, str]:
+    """A record of a stranger as short texts, whatever types it holds."""
+    found = message.content.config_records.get(record) or ConfigRecord()
+    return {
+        key: shortened(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
+        for key, value in found.items()
+    }
+
+
+def shortened(text: str) -> str:
+    """A stranger's text on one line, at most 300 characters long."""
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_REASON else f"{line[: MAX_REASON - 1]}…"

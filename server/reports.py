@@ -1,0 +1,89 @@
+"""What one round came to, as people, MLflow and the demo's report read it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from federation.evaluation import Retrieval
+    from server.rounds import Outcome
+
+METRICS = (
+    "loss", "asked", "replies", "rejected", "late", "attempts", "bytes_up", "bytes_down", "seconds", "overhead_seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """What one round came to; field names are those of the demo's report."""
+
+    round: int
+    recall_at_10: float
+    recall_at_1: float
+    mrr: float
+    replies: int
+    """Updates that count."""
+    rejected: int
+    bytes_up: int
+    """As sent, rejected updates included."""
+    bytes_down: int
+    """As sent: the state, once to each client and attempt."""
+    seconds: float
+    loss: float
+    rejections: tuple[str, ...] = ()
+    """``client: reason``."""
+    asked: int = 0
+    silent: tuple[str, ...] = ()
+    """``client: reason`` of those that were asked and sent nothing in time."""
+    late: int = 0
+    """Replies of this or an earlier round that came after their deadline and were dropped."""
+    attempts: int = 1
+    overhead_seconds: float = 0.0
+    """Of ``seconds``, what neither the slowest client's training nor the evaluation took."""
+    norms: dict[str, float] = field(default_factory=dict)
+    """Client → norm of the update that counted."""
+    coverage: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Client → products ``trained`` on, products ``held``, ``skipped``: its reasons with their numbers."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "rejections": list(self.rejections), "silent": list(self.silent)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RoundReport:
+        """Read what `as_dict` gave."""
+        return cls(**{**values, "rejections": tuple(values["rejections"]), "silent": tuple(values["silent"])})
+
+    def metrics(self) -> dict[str, float]:
+        """What MLflow shows of it as curves."""
+        recall = {"val_recall_at_1": self.recall_at_1, "val_recall_at_10": self.recall_at_10, "val_mrr": self.mrr}
+        return recall | {name: float(getattr(self, name)) for name in METRICS}
+
+
+def round_report(
+    round_number: int, outcome: Outcome, val: Retrieval, *, seconds: float, evaluation_s: float
+) -> RoundReport:
+    """The report of a round that took ``seconds`` in all, ``evaluation_s`` of them for the evaluation on val."""
+    total = outcome.total
+    return RoundReport(
+        round=round_number,
+        recall_at_10=val.recall_at_10,
+        recall_at_1=val.recall_at_1,
+        mrr=val.mrr,
+        replies=total.replies,
+        rejected=len(outcome.rejections),
+        bytes_up=total.bytes_up,
+        bytes_down=outcome.bytes_down,
+        seconds=round(seconds, 2),
+        loss=total.loss,
+        rejections=tuple(outcome.rejections),
+        asked=outcome.asked,
+        silent=tuple(total.silent),
+        late=outcome.late,
+        attempts=outcome.attempts,
+        # A client that claims more than the round took would make the overhead negative.
+        overhead_seconds=round(max(0.0, seconds - evaluation_s - total.slowest_s), 2),
+        norms=dict(total.norms),
+        coverage={name: asdict(found) for name, found in total.coverage.items()},
+    )

@@ -1,0 +1,55 @@
+"""Which clients a run is about, and which of them a round asks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from catalog.manifest import CatalogueManifest
+from federation.config import FederationConfig
+from server.errors import ClientUnknown
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the catalogue's manifest says about the clients, and the base that all must share."""
+
+    catalogue_version: str
+    base_hash: str
+    products: dict[str, int]
+    """Client → number of products in its partition."""
+
+
+def wanted_clients(config: FederationConfig, products: Mapping[str, int]) -> tuple[str, ...]:
+    """The clients that a run is about, sorted: those it names, or all of the catalogue.
+
+    Raises:
+        ClientUnknown: the run names one that has no partition in the catalogue.
+    """
+    unknown = [name for name in config.client_names if name not in products]
+    if unknown:
+        raise ClientUnknown(
+            f"The catalogue has no partition for {', '.join(unknown)}.",
+            hint=f"Its clients are {', '.join(sorted(products))}.",
+        )
+    return config.client_names or tuple(sorted(products))
+
+
+def sample(names: Sequence[str], config: FederationConfig, round_number: int) -> list[str]:
+    """The clients of one round, sorted.
+
+    Drawn by a generator of its own for each round, from seed and round number alone: this is all the state that the
+    sampling has, so a resumed run, or a round that is tried again, draws the same clients without any checkpoint.
+    """
+    size = min(len(names), max(math.ceil(config.sample * len(names)), config.min_clients))
+    generator = np.random.default_rng([config.seed, round_number])
+    chosen = generator.choice(len(names), size=size, replace=False)
+    return sorted(names[i] for i in chosen)
+
+
+def partition_sizes(manifest: CatalogueManifest) -> dict[str, int]:
+    """Client → number of products in its partition."""
+    return {client.name: client.products for client in manifest.clients}
