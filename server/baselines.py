@@ -26,7 +26,7 @@ from federation.model import initial_model
 from federation.spec import ModelSpec
 from federation.tensors import Tensors
 from federation.training import Trainer
-from server.errors import CatalogueChanged
+from server.errors import RunDiffers
 from server.gallery import Gallery, load_gallery
 from server.stores import open_stores
 
@@ -68,13 +68,13 @@ def compare_baselines(
         progress: told after every round of every baseline.
 
     Raises:
-        CatalogueChanged: another catalogue is live by now.
+        RunDiffers: another catalogue is live by now.
         NothingToLearn: a client has fewer than two products.
     """
     store = open_stores(settings).data
     manifest = live_manifest(store)
     if manifest.version != catalogue_version:
-        raise CatalogueChanged(
+        raise RunDiffers(
             f"The run trained on catalogue {catalogue_version}, {manifest.version} is live.",
             hint="Compare a run over the live catalogue.",
         )

@@ -30,6 +30,9 @@ class Evaluator(Protocol):
     def evaluate(self, state: Tensors, split: str) -> Retrieval:
         """How well a state ranks it for the titles of a split."""
 
+    def recall_by_client(self, retrieval: Retrieval, split: str) -> dict[str, float]:
+        """The same for each client's own titles."""
+
 
 class Tracking(Protocol):
     """Where curves and reports are kept for people."""
@@ -77,7 +80,14 @@ class Course:
         combined = time.monotonic()
         val = self.evaluator.evaluate(state, "val")
         now = time.monotonic()
-        report = round_report(number, outcome, val, seconds=now - began, evaluation_s=now - combined)
+        report = round_report(
+            number,
+            outcome,
+            val,
+            recall_by_client=self.evaluator.recall_by_client(val, "val"),
+            seconds=now - began,
+            evaluation_s=now - combined,
+        )
         after = Checkpoint(
             state=state,
             optimiser=self.rounds.strategy.state_dict(),

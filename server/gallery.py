@@ -41,6 +41,11 @@ class Gallery:
     clients: Mapping[str, Mapping[str, NDArray[np.int64]]]
     """Split (val, test) → client → positions of its own held-out titles in ``queries``."""
 
+    def recall_by_client(self, retrieval: Retrieval, split: str) -> dict[str, float]:
+        """Recall@10 of each client's own held-out titles, over the whole gallery."""
+        recalls = retrieval.recall_at_10_by_query
+        return {client: float(recalls[rows].mean()) for client, rows in self.clients[split].items() if len(rows)}
+
     def evaluate(self, state: Tensors, split: str) -> Retrieval:
         """Rank the whole gallery for each distinct title of ``split``."""
         encoder = Encoder.load(self.spec, state, towers=self.towers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -72,7 +71,7 @@ def _record(tracker: Tracker, version: ModelVersion, judgement: Judgement, reaso
     """Leave the judgement with the version: the decision must be there to read when its figures no longer are."""
     tracker.tag_version(version.version, {"judgement": reason, "promoted": str(promoted).lower()})
     whole = {"reason": reason, "promoted": promoted, **judgement.as_dict()}
-    tracker.log_files(version.run_id, {"judgement.json": json.dumps(whole, indent=1).encode()})
+    tracker.log_json(version.run_id, "judgement.json", whole)
 
 
 def rollback(settings: Settings) -> dict[str, Any]:

@@ -46,6 +46,9 @@ class RoundReport:
     coverage: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Client → products ``trained`` on, products ``held``, ``skipped``: its reasons with their numbers."""
 
+    recall_by_client: dict[str, float] = field(default_factory=dict)
+    """Client → recall@10 of its own held-out titles of val."""
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {**asdict(self), "rejections": list(self.rejections), "silent": list(self.silent)}
@@ -58,11 +61,18 @@ class RoundReport:
     def metrics(self) -> dict[str, float]:
         """What MLflow shows of it as curves."""
         recall = {"val_recall_at_1": self.recall_at_1, "val_recall_at_10": self.recall_at_10, "val_mrr": self.mrr}
-        return recall | {name: float(getattr(self, name)) for name in METRICS}
+        by_client = {f"val_recall_at_10/{client}": value for client, value in self.recall_by_client.items()}
+        return recall | by_client | {name: float(getattr(self, name)) for name in METRICS}
 
 
 def round_report(
-    round_number: int, outcome: Outcome, val: Retrieval, *, seconds: float, evaluation_s: float
+    round_number: int,
+    outcome: Outcome,
+    val: Retrieval,
+    *,
+    recall_by_client: dict[str, float],
+    seconds: float,
+    evaluation_s: float,
 ) -> RoundReport:
     """The report of a round that took ``seconds`` in all, ``evaluation_s`` of them for the evaluation on val."""
     total = outcome.total
@@ -86,4 +96,5 @@ def round_report(
         overhead_seconds=round(max(0.0, seconds - evaluation_s - total.slowest_s), 2),
         norms=dict(total.norms),
         coverage={name: asdict(found) for name, found in total.coverage.items()},
+        recall_by_client=recall_by_client,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -108,6 +109,13 @@ class Tracker:
         """Keep a value as a JSON file of the run, in place of one of the same name."""
         with _reached(self.uri):
             self._client.log_text(run_id, json.dumps(value, indent=1), name)
+
+    def log_files(self, run_id: str, files: Mapping[str, bytes], *, folder: str) -> None:
+        """Keep files in a folder of the run, in place of those of the same names."""
+        with tempfile.TemporaryDirectory(prefix="tejido-files-") as name, _reached(self.uri):
+            for file, data in files.items():
+                (Path(name) / file).write_bytes(data)
+            self._client.log_artifacts(run_id, name, folder)
 
     def steps(self, run_id: str, metric: str) -> set[int]:
         """The steps at which a metric was logged."""
