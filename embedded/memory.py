@@ -12,7 +12,7 @@ from types import TracebackType
 
 import psutil
 
-from embedded.process import SERVICE
+from embedded.sweep import SERVICE
 
 MIB = 2**20
 EVERY_S = 2.0

@@ -17,9 +17,8 @@ from typing import Any
 
 import psutil
 
-from embedded.sweep import MARK
+from embedded.sweep import MARK, SERVICE
 
-SERVICE = "TEJIDO_SERVICE"
 TAIL_LINES = 15
 LOOK_S = 0.2
 # Variables that belong to one service and would change another, or would tell one client about another.

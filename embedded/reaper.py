@@ -11,8 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from embedded.process import SERVICE
-from embedded.sweep import MARK, sweep
+from embedded.sweep import MARK, SERVICE, sweep
 
 CLEAN = b"clean"
 

@@ -13,6 +13,7 @@ from embedded.process import Child, last_lines
 from embedded.service import Service, Steps
 from embedded.starting import Cancelled
 from embedded.state import StateFolder
+from embedded.sweep import kill_service
 
 PROBE_EVERY_S = 0.2
 
@@ -82,6 +83,29 @@ class Running:
                 and child.how_it_ended() is None
             ):
                 raise _crashed(service, child, f"lost its process {service.vital_child}")
+
+    def ended(self) -> list[str]:
+        """Slugs of the services that have ended, or lost a process without which they are of no use."""
+        return [
+            service.slug
+            for service, child in self._snapshot()
+            if child.how_it_ended() is not None or (service.slug in self._ready and not _is_whole(service, child))
+        ]
+
+    def restart(self, service: Service, cancel: threading.Event) -> None:
+        """Start a service anew, as a supervisor does; what is left of its processes is killed first.
+
+        Raises:
+            EmbeddedError: it did not start; see `start`. It may later: a SuperLink takes a SuperNode that was killed
+                for online, and refuses it, until its heartbeat has been silent for a minute.
+        """
+        self._ready.discard(service.slug)
+        kill_service(self._state.stack_id, service.slug)
+        with self._lock:
+            _, child = self._children.get(service.slug, (service, None))
+        if child is not None:
+            child.end(within_s=0.0)
+        self.start(service, cancel)
 
     def stop(self) -> None:
         """End all: first those that use others, then those that are used. Bounded in time."""

@@ -109,6 +109,21 @@ class Stack:
         """
         self._running.check()
 
+    def ended(self) -> list[str]:
+        """Slugs of the services that have died, for whoever restarts them."""
+        return self._running.ended()
+
+    def restart(self, slug: str) -> None:
+        """Start one service of a running stack anew, as a supervisor does when it has died.
+
+        Raises:
+            EmbeddedError: it did not start; the rest of the stack goes on.
+        """
+        services = self._layout.services if self._layout else ()
+        for service in services:
+            if service.slug == slug:
+                self._running.restart(service, self._cancel)
+
     def wait(self) -> None:
         """Watch until a service crashes or the process is interrupted.
 

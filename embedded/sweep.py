@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 MARK = "TEJIDO_STACK_ID"
+SERVICE = "TEJIDO_SERVICE"
 GRACE_S = 3.0
 
 
@@ -46,6 +47,23 @@ def sweep(stack_id: str, postgres_data: Path, *, grace_s: float = GRACE_S) -> in
             process.kill()
             process.wait(timeout=grace_s)
     return len(found)
+
+
+def kill_service(stack_id: str, service: str) -> None:
+    """Kill every process of one service of a stack, also those whose parent is gone."""
+    for process in processes_of_service(stack_id, service):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+            process.wait(timeout=GRACE_S)
+
+
+def processes_of_service(stack_id: str, service: str) -> Iterator[psutil.Process]:
+    """Every living process of one service of a stack; PostgreSQL's hide theirs."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            environment = process.environ()
+            if environment.get(MARK) == stack_id and environment.get(SERVICE) == service:
+                yield process
 
 
 def _belongs(process: psutil.Process, stack_id: str, postgres_data: Path) -> bool:

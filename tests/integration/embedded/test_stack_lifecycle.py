@@ -239,3 +239,18 @@ def await_online(stack: Stack) -> None:
         stack.check()
         assert time.monotonic() < until, "the client did not come online"
         time.sleep(0.2)
+
+
+def test_a_killed_service_can_be_started_anew_and_keeps_its_state(state_dir: Path) -> None:
+    with stores(state_dir) as stack:
+        store = S3ObjectStore(stack.settings().platform_bucket("data"))
+        store.put("kept", b"for the next start")
+        os.kill(stack.pids["s3-platform"], signal.SIGKILL)
+        until = time.monotonic() + REPORTED_WITHIN_S
+        while stack.ended() != ["s3-platform"] and time.monotonic() < until:
+            time.sleep(0.1)
+        stack.restart("s3-platform")
+        stack.check()
+        assert stack.ended() == []
+        assert store.get("kept") == b"for the next start"
+    assert left_over(state_dir) == []
