@@ -70,7 +70,7 @@ class Roster:
             )
         self._introduce()
         if len(self.admitted) < self.minimum:
-            reasons = " ".join(f"{reason}." for reason in self.left_out.values())
+            reasons = " ".join(f"{reason.rstrip('.')}." for reason in self.left_out.values())
             raise ClientsMissing(
                 f"{len(self.admitted)} of {len(self.wanted)} clients can take part, {self.minimum} are needed. "
                 f"{reasons}".rstrip(),

@@ -2,8 +2,8 @@
 
 The norm of an update is held against those of the updates that were accepted before, each divided by the square root of
 the optimiser steps behind it: partitions differ a hundredfold in size, and an honest client that takes many small steps
-ends further from where it began (between the square root of their number, where they point anywhere, and their number,
-where they agree). `pace` is that quotient.
+ends further from where it began. `pace` is that quotient. For heads on real products, split by dirichlet(0.1), clients
+of 26 to 351 products had norms of 0.93 to 1.60 medians, and paces of 0.78 to 1.07.
 
 While fewer than three paces are known, an update may be as long as AdamW can make it at all (`reachable_norm`), and the
 updates of the round are held against each other once all are in: see `outliers`, and rounds.py for what follows.
@@ -165,7 +165,7 @@ def optimiser_steps(config: FederationConfig, examples: int) -> int:
 def reachable_norm(state: Tensors, config: FederationConfig) -> float:
     """The longest update that one step of AdamW can make: every element at full stretch, and the decay.
 
-    An honest update is ten to a hundred times shorter: this only keeps absurdities out while nothing better is known.
+    An honest update is some ten to thirty times shorter: this keeps absurdities out while nothing better is known.
     """
     rate = max(config.learning_rate, config.tower_learning_rate)
     length = math.hypot(*(float(np.linalg.norm(array)) for array in state.values()))

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 
+from clients.dataset import open_dataset
+from core.settings import Settings
 from federation.config import FederationConfig
+from federation.encoding import LazyTowers
+from federation.features import FeatureSource
+from federation.model import build_model
 from federation.tensors import Tensors
+from federation.training import train
 from federation.wire import to_record
 from server.memory import Memory
+from server.simulation import prepare_simulation
 from server.validation import Coverage, optimiser_steps, outliers, reachable_norm
+from tests.models import tiny_config, tiny_spec, tiny_state
 from tests.unit.server.federation import (
     CONFIG,
     NAMES,
@@ -225,17 +234,23 @@ def test_zeros_of_others_do_not_make_an_honest_update_look_long() -> None:
     assert outcome.rejections == []
 
 
-@pytest.mark.parametrize(("small", "large"), [(10, 1000), (40, 4000)])
-def test_honest_clients_of_very_different_size_are_held_against_their_own_number_of_steps(
-    small: int, large: int
-) -> None:
-    """A hundredfold more products is at most ten times the norm per root of a step, which the median lies between."""
-    config = FederationConfig(preset="tiny", batch_size=10, local_epochs=3)
-    steps = {size: optimiser_steps(config, size) for size in (small, large)}
-    assert steps[large] == 100 * steps[small]
-    walking = {size: 0.1 * steps[size] ** 0.5 for size in steps}
-    paces = {str(size): walking[size] / steps[size] ** 0.5 for size in steps} | {"middle": 0.1}
+def test_honest_clients_of_very_different_size_are_no_outliers_to_each_other(tmp_path: Path) -> None:
+    """Real training: 6, 40 and 240 products are 1, 5 and 30 steps an epoch."""
+    config = tiny_config(batch_size=8, local_epochs=3)
+    prepare_simulation(tmp_path, spec="synthetic", clients=1, limit=320)
+    whole = open_dataset(Settings(_env_file=None, simulation_dir=tmp_path), partition=0)
+    features = FeatureSource(tiny_spec(), root=tmp_path, owner="aurora").of(whole.products(), total=320)
+    paces, norms = {}, {}
+    for size in (6, 40, 240):
+        model = build_model(tiny_spec(), LazyTowers(tiny_spec().preset))
+        model.load(tiny_state())
+        learned = train(model, features.subset(np.arange(size)), config=config, round_number=1, seed=size)
+        norm = float(np.sqrt(sum(float((array**2).sum()) for array in learned.delta.values())))
+        steps = optimiser_steps(config, size)
+        assert norm < steps * reachable_norm(tiny_state(), config)
+        norms[str(size)], paces[str(size)] = norm, norm / steps**0.5
     assert outliers(paces, norm_bound=config.norm_bound) == []
+    assert max(paces.values()) / min(paces.values()) < max(norms.values()) / min(norms.values())
 
 
 def test_outliers_are_found_beyond_the_bound_and_only_among_three_or_more() -> None:
