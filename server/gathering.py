@@ -60,7 +60,8 @@ class Roster:
         Raises:
             ClientsMissing: fewer than the run's minimum are online, or can take part; names them and the reasons.
         """
-        found = self._wait(len(self.wanted) if self.are_named else len(self.expected.products))
+        everyone = len(self.wanted) if self.are_named else len(self.expected.products)
+        found = self._wait(everyone)
         if found < self.minimum:
             missing = self._missing(self._present(), self.wanted)
             raise ClientsMissing(
@@ -69,6 +70,10 @@ class Roster:
                 hint="Look at the logs of the SuperNodes; `tejido federation preflight` says how many are online.",
             )
         self._introduce()
+        if len(self.admitted) < self.minimum <= everyone - len(self.declined):
+            # Who did not answer may have died and be on its way back.
+            self._wait(everyone)
+            self._introduce()
         if len(self.admitted) < self.minimum:
             reasons = " ".join(f"{reason.rstrip('.')}." for reason in self.left_out.values())
             raise ClientsMissing(

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from flwr.app import MessageType
+from flwr.app import Message, MessageType
 
 from federation.config import FederationConfig
 from server.errors import ClientsMissing, ClientUnknown
@@ -162,6 +162,20 @@ def test_client_that_declined_is_never_sent_another_message_and_one_that_crashed
     chosen, _ = found.invite(1)
     assert chosen == ["aurora", "cobre"]
     assert grid.sent(QUERY).count(2) == 1
+
+
+def test_client_that_dies_in_the_preflight_is_asked_again_before_the_run_gives_up() -> None:
+    asked = 0
+
+    def dying(message: Message) -> Message | None:
+        nonlocal asked
+        asked += 1
+        return crashing(message) if asked == 1 else describing("boreal")(message)
+
+    grid = FakeGrid({1: describing("aurora"), 2: dying}, NAMES)
+    found = roster(grid)
+    found.gather()
+    assert found.admitted == {"aurora", "boreal"}
 
 
 def test_run_with_too_few_fit_clients_names_the_reasons() -> None:
