@@ -3,7 +3,7 @@
 Each size runs in a process of its own, from a folder in Kaggle's layout to a live catalogue with three clients, on a
 real S3 server and a real PostgreSQL. The pictures are 3,000 drawn ones, linked under new ids and names to make more
 products. The bar on time takes this process's CPU seconds, which other load on the machine does not change.
-Usage: python benchmarks/etl_memory.py
+Usage: python -m benchmarks.etl_memory
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import platform
 import resource
 import socket
 import subprocess
@@ -26,7 +25,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-RESULT = Path(__file__).parent / "results" / "etl_memory.json"
+from benchmarks.reporting import Bar, report, table
+
+PROJECT = Path(__file__).parents[1]
 SIZES = (3_000, 11_000, 33_000)
 DRAWN = 3_000
 MIB = 1024
@@ -50,10 +51,12 @@ def main() -> None:
         figures = {}
         for size in SIZES:
             source = multiply(drawings, root / f"shop-{size}", size)
-            command = [sys.executable, __file__, str(source), at.dsn, at.s3]
-            output = subprocess.run(command, check=True, capture_output=True, text=True, env=child_env(at)).stdout
+            command = [sys.executable, "-m", "benchmarks.etl_memory", str(source), at.dsn, at.s3]
+            output = subprocess.run(
+                command, check=True, capture_output=True, text=True, env=child_env(at), cwd=PROJECT
+            ).stdout
             figures[str(size)] = json.loads(output.splitlines()[-1])
-    report(figures)
+    report("etl_memory", __doc__ or "", shown=shown(figures), figures=figures, bars=bars(figures))
 
 
 def child_env(at: Services) -> dict[str, str]:
@@ -160,33 +163,23 @@ def measure(source: str, dsn: str, s3: str) -> dict[str, float]:
     }
 
 
-def report(figures: dict[str, dict[str, float]]) -> None:
-    """Print the table and write the result."""
+def bars(figures: dict[str, dict[str, float]]) -> list[Bar]:
+    """What the figures must come to."""
     small, middle, large = (figures[str(size)] for size in SIZES)
     growth = large["peak_rss_mb"] / middle["peak_rss_mb"]
     beyond = small["cpu_seconds"] - small["decoding_cpu_seconds"]
-    bars = [
-        {"name": "peak RSS with 33,000 products, MB", "target": 1024, "measured": large["peak_rss_mb"]},
-        {"name": "peak RSS, 33,000 over 11,000 products", "target": 1.25, "measured": round(growth, 3)},
-        {"name": "3,000 products, CPU seconds beyond decoding", "target": 5.0, "measured": round(beyond, 2)},
+    return [
+        Bar("peak RSS with 33,000 products, MB", 1024, large["peak_rss_mb"]),
+        Bar("peak RSS, 33,000 over 11,000 products", 1.25, round(growth, 3)),
+        Bar("3,000 products, CPU seconds beyond decoding", 5.0, round(beyond, 2)),
     ]
-    for bar in bars:
-        bar["holds"] = bar["measured"] <= bar["target"]  # type: ignore[operator]
-    processor = platform.processor() or platform.machine()
-    result = {
-        "question": (__doc__ or "").splitlines()[0],
-        "machine": f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "figures": figures,
-        "bars": bars,
-    }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"{'products':>10} {'peak MB':>10} {'seconds':>10} {'CPU s':>10} {'decoding':>10}")
-    for size, figure in figures.items():
-        values = (figure["peak_rss_mb"], figure["seconds"], figure["cpu_seconds"], figure["decoding_cpu_seconds"])
-        print(f"{int(size):>10,} " + " ".join(f"{value:>10}" for value in values))
-    for bar in bars:
-        print(f"{'holds' if bar['holds'] else 'FAILS'}: {bar['name']}: {bar['measured']} (at most {bar['target']})")
+
+
+def shown(figures: dict[str, dict[str, float]]) -> str:
+    """The table."""
+    keys = ("peak_rss_mb", "seconds", "cpu_seconds", "decoding_cpu_seconds")
+    rows = [(f"{int(size):,}", *(figure[key] for key in keys)) for size, figure in figures.items()]
+    return table(("products", "peak MB", "seconds", "CPU s", "decoding"), rows)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import torch
 
 from federation.errors import NothingToLearn
 from federation.tensors import Tensor32, Tensors
-from federation.wire import BLOCK, EncodedTensor, EncodedUpdate
+from federation.wire import EncodedTensor, EncodedUpdate
 
 
 class StreamingMean:
@@ -26,10 +26,11 @@ class StreamingMean:
         """Add one update; ``weight`` above 0."""
         # A Python float: an np.float64 would promote every block.
         weight = float(weight)
-        if not self._sum:
-            self._sum = {name: np.zeros(t.values.shape, np.float32) for name, t in update.tensors.items()}
+        is_first = not self._sum
         for name, tensor in update.tensors.items():
-            self._add(self._sum[name], tensor, weight)
+            if is_first:
+                self._sum[name] = np.empty(tensor.values.shape, np.float32)
+            self._add(self._sum[name], tensor, weight, is_first=is_first)
         self._weight += weight
 
     def mean(self) -> Tensors:
@@ -46,26 +47,28 @@ class StreamingMean:
         self._weight = 0.0
         return mean
 
-    def _add(self, total: Tensor32, tensor: EncodedTensor, weight: float) -> None:
-        flat = torch.from_numpy(total.reshape(-1))
-        if tensor.values.dtype == np.float32:
-            flat.add_(_viewed(tensor.values).reshape(-1), alpha=weight)
-            return
+    def _add(self, total: Tensor32, tensor: EncodedTensor, weight: float, *, is_first: bool) -> None:
         for place, values, scales in tensor.blocks():
-            block = self._scratch(values.size)
-            block.copy_(_viewed(values).reshape(-1))
-            if scales is None:
-                flat[place].add_(block, alpha=weight)
+            rows = torch.from_numpy(total.reshape(-1, values.shape[1])[place])
+            block = self._float32(values)
+            factor = weight if scales is None else _viewed(scales)[:, None] * weight
+            if is_first:
+                # Adding to zeros would read them, too.
+                torch.mul(block, factor, out=rows)
+            elif isinstance(factor, float):
+                rows.add_(block, alpha=factor)
             else:
-                rows = block.view(values.shape)
-                flat[place].view(values.shape).addcmul_(rows, _viewed(scales)[:, None], value=weight)
+                rows.addcmul_(block, factor)
 
-    def _scratch(self, size: int) -> torch.Tensor:
-        if self._decoded.numel() < size:
-            self._decoded = torch.empty(max(size, BLOCK))
-        return self._decoded[:size]
+    def _float32(self, values: np.ndarray) -> torch.Tensor:
+        """(rows, width) decoded but for their scales; good until the next call."""
+        if values.dtype == np.float32:
+            return _viewed(values)
+        if self._decoded.numel() < values.size:
+            self._decoded = torch.empty(values.size)
+        return self._decoded[: values.size].view(values.shape).copy_(_viewed(values))
 
 
-def _viewed(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> torch.Tensor:
+def _viewed(array: np.ndarray) -> torch.Tensor:
     """A tensor over the array's own bytes. They are a message's, and read-only; nothing here writes to them."""
     return torch.from_dlpack(array)  # type: ignore[attr-defined]

@@ -37,7 +37,9 @@ class MeanStrategy:
     def finish(self, state: Tensors) -> Tensors:
         """The state after this round; NothingToLearn when nothing was added."""
         mean = self._mean.mean()
-        return {name: (array + self.step(name, mean[name])).astype(np.float32) for name, array in state.items()}
+        # Popped: no more than the old state, the new one and one tensor beside what is left of the mean.
+        steps = ((name, array, self.step(name, mean.pop(name))) for name, array in state.items())
+        return {name: (array + step).astype(np.float32, copy=False) for name, array, step in steps}
 
     def step(self, name: str, mean: np.ndarray) -> np.ndarray:
         """What is added to the tensor ``name``, of its mean delta."""
