@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.inprocess import Bench, Catalogue, LocalClient, load_catalogue, part
+from benchmarks.inprocess import Bench, Catalogue, load_catalogue
+from benchmarks.localclients import LocalClient
 from clients.dataset import open_dataset
 from clients.learning import Learner, Task
 from core.names import client_names
@@ -17,6 +18,7 @@ from core.settings import Settings, SimulationFaults
 from federation.presets import load_preset
 from federation.tensors import size_bytes
 from federation.wire import from_record, to_record
+from server.exchange import RoundTask
 from server.simulation import prepare_simulation
 from server.stores import OWNER
 from tests.models import tiny_config
@@ -42,12 +44,15 @@ def test_client_learns_bit_for_bit_what_a_real_one_learns(bench: Bench, tmp_path
         dataset = open_dataset(Settings(_env_file=None, simulation_dir=tmp_path), partition=number)
         # The last bit of an activation depends on the others of its batch: take them from one cache.
         shutil.copytree(bench.catalogue.root / "cache" / OWNER, tmp_path / "cache" / name)
-        task = Task("run", CONFIG, 2, 1, str(loaded["version"]), load_preset("tiny").base_hash)
-        real = Learner(dataset, task, features_dir=tmp_path / "cache").learn(start)
-        local = LocalClient(name, products, bench.model(CONFIG), CONFIG)
-        sent, update = local.answer(to_record(start), round_number=2)
-        assert (name, update.examples, update.loss) == (dataset.client, real.examples, real.loss)
-        for tensor, array in from_record(sent, like=start).items():
+        version, base_hash = str(loaded["version"]), load_preset("tiny").base_hash
+        real = Learner(dataset, Task("run", CONFIG, 2, 1, version, base_hash), features_dir=tmp_path / "cache").learn(
+            start
+        )
+        asked = RoundTask("run", 2, 1, version, base_hash, CONFIG).content(to_record(start))
+        answer = LocalClient(name, products, bench.model(CONFIG)).answer(asked)
+        metrics = answer.metric_records["metrics"]
+        assert (name, metrics["num-examples"], metrics["loss"]) == (dataset.client, real.examples, real.loss)
+        for tensor, array in from_record(answer.array_records["arrays"], like=start).items():
             np.testing.assert_array_equal(array, real.delta[tensor])
 
 
@@ -80,14 +85,34 @@ def test_attacker_turns_the_mean_around(bench: Bench) -> None:
     np.testing.assert_allclose(moved[0], -moved[1], rtol=1e-3, atol=1e-6)
 
 
+def test_validation_refuses_what_the_trusting_mean_takes(bench: Bench) -> None:
+    clients = bench.clients(4)
+    faults = SimulationFaults(attackers=("cobre",), attack="scaled")
+    checked = next(bench.federate(clients, CONFIG, faults=faults))
+    honest = {name: products for name, products in clients.items() if name != "cobre"}
+    without = next(bench.federate(honest, CONFIG))
+    assert [reason.split(":")[-2].strip() for reason in checked.rejections] == ["cobre"]
+    for tensor, array in checked.state.items():
+        np.testing.assert_array_equal(array, without.state[tensor])
+    trusted = next(bench.federate(clients, CONFIG, faults=faults, is_validated=False))
+    assert not trusted.rejections
+    assert not np.array_equal(trusted.state["heads.image.weight"], without.state["heads.image.weight"])
+
+
+def test_validation_changes_nothing_for_honest_clients(bench: Bench) -> None:
+    clients = bench.clients(3)
+    checked, trusted = (next(bench.federate(clients, CONFIG, is_validated=how)) for how in (True, False))
+    for tensor, array in checked.state.items():
+        np.testing.assert_array_equal(array, trusted.state[tensor])
+    assert (checked.bytes_up, checked.bytes_down) == (trusted.bytes_up, trusted.bytes_down)
+    assert checked.loss == pytest.approx(trusted.loss)
+
+
 def test_parts_of_the_train_split_are_all_of_it_once(bench: Bench) -> None:
     clients = bench.clients(3, PARTITION)
     assert list(clients) == client_names(3)
     ids = np.concatenate([products.ids for products in clients.values()])
     assert sorted(ids) == sorted(bench.products.ids)
-    some = part(bench.products, np.array([4, 1]))
-    assert some.ids.tolist() == bench.products.ids[[4, 1]].tolist()
-    assert some.templates is not None
 
 
 def test_catalogue_is_prepared_once(catalogue: Catalogue) -> None:
