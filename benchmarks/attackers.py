@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import get_args
@@ -20,6 +19,7 @@ from typing import get_args
 import structlog
 
 from benchmarks.inprocess import Bench, Clients, Outcome, load_catalogue
+from benchmarks.localclients import Known
 from benchmarks.reporting import Bar, report, table
 from core.errors import TejidoError
 from core.settings import Attack, SimulationFaults
@@ -78,24 +78,23 @@ def main() -> None:
 def play_all(bench: Bench, config: FederationConfig) -> Iterator[Played]:
     """Every strategy without an attack and under each, over each partition."""
     for partition in PARTITIONS:
-        clients = bench.clients(CLIENTS, partition)
+        clients, known = bench.clients(CLIENTS, partition), Known()
         for strategy in (UNCHECKED, MEAN, *ROBUST):
             for attack in (CLEAN, *ATTACKS):
-                began = time.monotonic()
-                yield play(bench, clients, config, Played(partition, strategy, attack))
-                print(f"{time.monotonic() - began:.1f} s", end=" ")
+                yield play(bench, clients, config, Played(partition, strategy, attack), known)
 
 
-def play(bench: Bench, clients: Clients, config: FederationConfig, about: Played) -> Played:
+def play(bench: Bench, clients: Clients, config: FederationConfig, about: Played, known: Known) -> Played:
     """One run: the round that is best on val, looked at on test."""
     faults = SimulationFaults()
     if about.attack != CLEAN:
         attackers = chosen_attackers(CLIENTS, ATTACKERS, seed=SEED)
         faults = SimulationFaults.model_validate({"attackers": attackers, "attack": about.attack, "seed": SEED})
     config = replace(config, strategy=about.strategy.split(",")[0])
+    is_validated = about.strategy != UNCHECKED
     rounds: list[Outcome] = []
     try:
-        for outcome in bench.federate(clients, config, faults=faults, is_validated=about.strategy != UNCHECKED):
+        for outcome in bench.federate(clients, config, faults=faults, is_validated=is_validated, known=known):
             rounds.append(outcome)
     except TejidoError as error:
         return replace(about, ended=f"[{error.code}] {error.message}")

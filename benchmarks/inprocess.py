@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.localclients import LocalClient, LocalMailbox
+from benchmarks.localclients import Known, LocalClient, LocalMailbox
 from catalog.etl import clean_and_split, obtain
 from catalog.manifest import CatalogueManifest, manifest_of
 from catalog.objects import DirectoryStore
@@ -159,6 +159,7 @@ class Bench:
         faults: SimulationFaults = NO_FAULTS,
         strategy: Strategy | None = None,
         is_validated: bool = True,
+        known: Known | None = None,
     ) -> Iterator[Outcome]:
         """Run ``config.rounds`` rounds; yields after each.
 
@@ -168,12 +169,13 @@ class Bench:
             faults: who attacks and how; nobody drops out here.
             strategy: in place of the config's.
             is_validated: whether updates are checked before they count, as the coordinator does.
+            known: shared by several runs over the same clients: training that one of them did is not repeated.
 
         Raises:
             QuorumMissed, TooFewUpdates: as in a real run.
         """
         model, strategy = self.model(config), strategy or new_strategy(config)
-        local = {name: LocalClient(name, clients[name], model, faults) for name in sorted(clients)}
+        local = {name: LocalClient(name, clients[name], model, faults, known) for name in sorted(clients)}
         coordinator = (_Coordinator if is_validated else _Trusting)(self.catalogue, config, local, strategy)
         state, spent = self.start(config), 0.0
         for number in range(1, config.rounds + 1):

@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks.attackers import CLEAN, MEAN, ROBUST, UNCHECKED, Played, bars, loss, play, robust_mode
 from benchmarks.inprocess import Bench, load_catalogue
+from benchmarks.localclients import Known
 from tests.models import tiny_config
 
 PARTITION = "iid"
@@ -30,15 +31,15 @@ def test_robust_mode_is_the_strategy_whose_worst_run_loses_least() -> None:
 
 def test_checked_run_refuses_nan_and_an_unchecked_one_is_ruined_by_it(bench: Bench) -> None:
     clients = bench.clients(7)
-    checked = play(bench, clients, CONFIG, Played(PARTITION, MEAN, "nan"))
+    checked = play(bench, clients, CONFIG, Played(PARTITION, MEAN, "nan"), Known())
     assert (checked.refused, checked.ended) == (1, "")
     assert str(checked).endswith("*")
-    ruined = play(bench, clients, CONFIG, Played(PARTITION, UNCHECKED, "nan"))
+    ruined = play(bench, clients, CONFIG, Played(PARTITION, UNCHECKED, "nan"), Known())
     assert (ruined.test, str(ruined)) == (0.0, "none")
     assert "federation.heads_invalid" in ruined.ended
 
 
 def test_run_without_an_attack_refuses_nobody(bench: Bench) -> None:
-    clean = play(bench, bench.clients(7), CONFIG, Played(PARTITION, "fedtrimmedavg", CLEAN))
+    clean = play(bench, bench.clients(7), CONFIG, Played(PARTITION, "fedtrimmedavg", CLEAN), Known())
     assert (clean.refused, clean.ended) == (0, "")
     assert 0 <= clean.test <= 1

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from benchmarks.inprocess import Bench, Catalogue, load_catalogue
-from benchmarks.localclients import LocalClient
+from benchmarks.localclients import Known, LocalClient
 from clients.dataset import open_dataset
 from clients.learning import Learner, Task
 from core.names import client_names
-from core.settings import Settings, SimulationFaults
+from core.settings import Attack, Settings, SimulationFaults
 from federation.presets import load_preset
 from federation.tensors import size_bytes
+from federation.training import LocalUpdate
 from federation.wire import from_record, to_record
 from server.exchange import RoundTask
 from server.simulation import prepare_simulation
@@ -24,6 +25,7 @@ from server.stores import OWNER
 from tests.models import tiny_config
 
 CONFIG = tiny_config(rounds=2, local_epochs=2, batch_size=16, template_captions=0.3, views=2)
+UPDATE = LocalUpdate({}, 1, 0.0)
 PARTITION = "dirichlet(1.0, article_type)"
 
 
@@ -106,6 +108,27 @@ def test_validation_changes_nothing_for_honest_clients(bench: Bench) -> None:
         np.testing.assert_array_equal(array, trusted.state[tensor])
     assert (checked.bytes_up, checked.bytes_down) == (trusted.bytes_up, trusted.bytes_down)
     assert checked.loss == pytest.approx(trusted.loss)
+
+
+@pytest.mark.parametrize("attack", ["sign_flip", "label_swap"])
+def test_training_that_another_run_did_is_not_repeated_and_gives_the_same(bench: Bench, attack: Attack) -> None:
+    clients, known = bench.clients(4), Known()
+    faults = SimulationFaults(attackers=("cobre",), attack=attack)
+    for used in (SimulationFaults(), faults):
+        plain, remembered = (list(bench.federate(clients, CONFIG, faults=used, known=k)) for k in (None, known))
+        for tensor, array in plain[-1].state.items():
+            np.testing.assert_array_equal(array, remembered[-1].state[tensor])
+    assert known.get("new", lambda: UPDATE) is UPDATE
+    assert known.get("new", lambda: pytest.fail("it was known")) is UPDATE
+
+
+def test_what_was_used_least_lately_is_forgotten() -> None:
+    known = Known(most=2)
+    for key in ("a", "b", "a", "c"):
+        known.get(key, lambda: UPDATE)
+    other = LocalUpdate({}, 2, 0.0)
+    assert known.get("a", lambda: other) is UPDATE
+    assert known.get("b", lambda: other) is other
 
 
 def test_parts_of_the_train_split_are_all_of_it_once(bench: Bench) -> None:
