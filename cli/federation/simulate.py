@@ -54,7 +54,7 @@ def simulate(
     """Train in Flower's simulation engine; each virtual client has a partition of its own."""
     if clients < 1:
         raise BadOption(f"--clients is {clients}.", hint="Give at least 1.")
-    faults = _faults(clients, attackers, attack, dropout, seed=seed)
+    faults = simulated_faults(clients, attackers, attack, dropout, seed=seed)
     config = federation_config(
         settings, rounds=rounds, preset=preset, seed=seed, trainable=trainable, strategy=strategy, encoding=encoding
     )
@@ -67,10 +67,12 @@ def simulate(
         result = run_simulation(
             folder, config, clients=clients, run_key=run_key, progress=progress, settings=own, faults=faults
         )
-    emit(result, how, _text)
+    emit(result, how, simulation_text)
 
 
-def _faults(clients: int, attackers: int, attack: str, dropout: float, *, seed: int) -> SimulationFaults | None:
+def simulated_faults(
+    clients: int, attackers: int, attack: str, dropout: float, *, seed: int
+) -> SimulationFaults | None:
     """What shall go wrong, or None where nothing shall.
 
     Raises:
@@ -88,7 +90,7 @@ def _faults(clients: int, attackers: int, attack: str, dropout: float, *, seed: 
     return SimulationFaults(attackers=chosen, attack=attack, dropout=dropout, seed=seed)
 
 
-def _text(result: dict[str, Any]) -> Group:
+def simulation_text(result: dict[str, Any]) -> Group:
     """The result, and what went wrong on purpose."""
     faults = result.get("faults")
     if not faults:
