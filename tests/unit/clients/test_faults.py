@@ -167,3 +167,8 @@ def test_client_with_a_bucket_refuses_even_beside_a_simulation(tmp_path: Path) -
     )
     with pytest.raises(ClientMisconfigured):
         open_dataset(settings, partition=0)
+
+
+def test_every_attack_is_explained() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs/reference/simulation.md").read_text()
+    assert [attack for attack in get_args(Attack) if f"| `{attack}` |" not in text] == []
