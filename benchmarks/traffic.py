@@ -2,7 +2,8 @@
 
 Bytes of one client's update and of the state that it is sent, as real ArrayRecords, for each trainable part and
 encoding; against FedAvg in fp32 over the whole model. Sizes depend on shapes alone: ViT-B/32 is built by open_clip
-with random weights, from its configuration, and goes the same way as weights of one's own.
+with random weights, from its configuration, and goes the same way as weights of one's own. What coarser numbers cost
+is shown by runs of ten clients on ../shared/fashion (BENCH_SOURCE names another catalogue), heads of `lite`.
 Usage: python -m benchmarks.traffic
 """
 
@@ -10,12 +11,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.inprocess import Bench, load_catalogue
 from benchmarks.reporting import Bar, report, table
 from federation.config import ENCODINGS, FederationConfig
 from federation.encoding import LazyTowers
@@ -35,7 +37,8 @@ PARTS: dict[str, dict[str, Any]] = {
     "full, last 2 blocks": {"trainable": "full"},
     "full, whole model": {"trainable": "full", "image_blocks": -1, "text_blocks": -1},
 }
-WHOLE, PLAIN, BAR = "full, whole model", "fp32", 0.01
+WHOLE, PLAIN, COARSE, BAR = "full, whole model", "fp32", "int8", 0.01
+CLIENTS, ROUNDS, EPOCHS, LOSS_BAR = 10, 5, 4, 0.01
 
 
 @dataclass(frozen=True)
@@ -62,27 +65,16 @@ def main() -> None:
     found = measure("lite")
     with tempfile.TemporaryDirectory(prefix="tejido-bench-") as folder:
         found += measure(random_vit(Path(folder)), label="vit-b-32")
-    whole = {one.model: one.both for one in found if (one.part, one.encoding) == (WHOLE, PLAIN)}
-    rows = [
-        (one.model, one.part, one.encoding, f"{one.parameters:,}", f"{one.up:,}", f"{one.down:,}", share(one, whole))
-        for one in found
-    ]
-    head = ("model", "trained", "encoding", "parameters", "bytes up", "bytes down", "of fp32 over all")
-    bars = [
-        Bar(f"{one.model}: heads int8, share of fp32 FedAvg over the whole model", BAR, one.both / whole[one.model])
-        for one in found
-        if (one.part, one.encoding) == ("heads", "int8")
-    ]
-    figures = {
-        f"{one.model}, {one.part}, {one.encoding}": {
-            "parameters": one.parameters,
-            "bytes_up": one.up,
-            "bytes_down": one.down,
-            "share": one.both / whole[one.model],
-        }
-        for one in found
-    }
-    report("traffic", __doc__ or "", shown=table(head, rows), figures=figures, bars=bars)
+    bench = Bench.open(FederationConfig(), load_catalogue())
+    recall = {encoding: recall_of(bench, encoding) for encoding in ENCODINGS}
+    figures = {f"{one.model}, {one.part}, {one.encoding}": asdict(one) | {"share": share(one, found)} for one in found}
+    report(
+        "traffic",
+        __doc__ or "",
+        shown=tables(found, recall),
+        figures=figures | {"recall_at_10": recall},
+        bars=bars(found, recall),
+    )
 
 
 def measure(preset: str, *, label: str = "", **changes: Any) -> list[Traffic]:
@@ -108,9 +100,43 @@ def drawn_like(state: Tensors) -> Tensors:
     return {name: draw(array.shape, np.float32) * np.float32(1e-3) for name, array in state.items()}
 
 
-def share(one: Traffic, whole: dict[str, int]) -> str:
-    """Of what plain FedAvg takes, in both directions."""
-    return f"{one.both / whole[one.model]:.3%}"
+def recall_of(bench: Bench, encoding: str) -> float:
+    """recall@10 on test of a short run whose tensors travel so in both directions; the last round's."""
+    config = FederationConfig(rounds=ROUNDS, local_epochs=EPOCHS, encoding=encoding, encoding_down=encoding)
+    *_, last = bench.federate(bench.clients(CLIENTS), config)
+    return bench.gallery.evaluate(last.state, "test").recall_at_10
+
+
+def share(one: Traffic, found: list[Traffic]) -> float:
+    """Of what FedAvg in fp32 over the whole model takes, in both directions."""
+    plain = next(p for p in found if (p.model, p.part, p.encoding) == (one.model, WHOLE, PLAIN))
+    return one.both / plain.both
+
+
+def tables(found: list[Traffic], recall: dict[str, float]) -> str:
+    """Bytes by part and encoding; recall by encoding."""
+    rows = [
+        (one.model, one.part, one.encoding, f"{one.parameters:,}", f"{one.up:,}", f"{one.down:,}", _percent(one, found))
+        for one in found
+    ]
+    head = ("model", "trained", "encoding", "parameters", "bytes up", "bytes down", "of fp32 over all")
+    costs = [(encoding, f"{value:.4f}") for encoding, value in recall.items()]
+    return f"{table(head, rows)}\n\n{table(('lite, heads, both directions', 'recall@10 on test'), costs)}"
+
+
+def bars(found: list[Traffic], recall: dict[str, float]) -> list[Bar]:
+    """What heads in int8 may take, and what they may lose."""
+    taken = [
+        Bar(f"{one.model}: heads int8, share of fp32 FedAvg over the whole model", BAR, round(share(one, found), 6))
+        for one in found
+        if (one.part, one.encoding) == ("heads", COARSE)
+    ]
+    lost = round(recall[PLAIN] - recall[COARSE], 4)
+    return [*taken, Bar("lite: recall@10 that heads int8 lose, both directions", LOSS_BAR, lost)]
+
+
+def _percent(one: Traffic, found: list[Traffic]) -> str:
+    return f"{share(one, found):.3%}"
 
 
 def random_vit(folder: Path) -> str:
