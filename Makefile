@@ -21,7 +21,8 @@ lint: dev  ## Check style and types
 	@.venv/bin/mypy
 
 bench: setup dev  ## Run the benchmarks (ONLY=name for one)
-	@for file in benchmarks/$(or $(ONLY),*).py; do echo "== $$file"; .venv/bin/python $$file || exit 1; done
+	@for name in $(or $(ONLY),$$(grep -l __main__ benchmarks/*.py | xargs -n 1 basename -s .py)); do \
+		echo "== $$name"; .venv/bin/python -m benchmarks.$$name || exit 1; done
 
 setup:  ## Make both environments, or do nothing when they are up to date
 	@PYTHON=$(PYTHON) scripts/setup.sh platform airflow

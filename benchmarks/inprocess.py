@@ -1,8 +1,8 @@
 """A federation inside one process, for benchmarks: the platform's own functions without Flower's processes.
 
-What a client does (training, faults, error feedback, encoding) and what the coordinator does (decoding, the strategy,
-the evaluation on the whole gallery) is the platform's own code, bytes included; left out are processes, waiting and
-messages. The catalogue is cleaned and split once, and encoded once for each cut, in a cache folder.
+What a client does (training, faults, error feedback, encoding) and what the coordinator does (selection, validation,
+retries, the strategy, the evaluation on the whole gallery) is the platform's own code, bytes included; left out are
+processes and waiting. The catalogue is cleaned and split once, and encoded once for each cut, in a cache folder.
 
     bench = Bench.open(config, load_catalogue())
     clients = bench.clients(10, "dirichlet(0.1, sub_category)")
@@ -17,39 +17,39 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.localclients import Known, LocalClient, LocalMailbox
 from catalog.etl import clean_and_split, obtain
 from catalog.manifest import CatalogueManifest, manifest_of
 from catalog.objects import DirectoryStore
 from catalog.partitions import assign_clients, parse_partition
-from catalog.shards import read_rows, read_shards
-from clients.app import as_sent
-from clients.faults import NO_FAULTS, Faults
-from clients.learning import training_seed
+from catalog.shards import read_rows
+from clients.faults import NO_FAULTS
 from core.names import client_names
 from core.progress import LogProgress
 from core.settings import SimulationFaults
 from federation.config import FederationConfig
 from federation.encoding import LazyTowers
-from federation.error_feedback import compress
 from federation.evaluation import Retrieval
-from federation.features import Activations, FeatureSource, ProductFeatures
+from federation.features import ProductFeatures
 from federation.model import Model, build_model, initial_state
 from federation.spec import ModelSpec
 from federation.strategies import Strategy, new_strategy
 from federation.tensors import Tensors
 from federation.torch_fixes import compute_alone
-from federation.training import LocalUpdate, train
-from federation.wire import ArrayRecord, from_record, record_bytes, to_record, unpack
+from federation.wire import record_bytes, to_record, unpack
+from server.exchange import RoundTask
 from server.gallery import Gallery, load_gallery
-from server.stores import OWNER
+from server.gathering import Roster
+from server.memory import Memory
+from server.rounds import Rounds
+from server.selection import Expected
 
 PROJECT = Path(__file__).resolve().parents[1]
 SOURCE = os.environ.get("BENCH_SOURCE", f"dir:{PROJECT.parent / 'shared' / 'fashion'}")
@@ -102,6 +102,8 @@ class Outcome:
     """As sent by all clients together."""
     bytes_down: int
     """As sent to all clients together."""
+    rejections: tuple[str, ...]
+    """``client: reason`` of updates that did not count, in all attempts."""
     client_seconds: float
     """Training of all clients, one after the other."""
 
@@ -123,18 +125,18 @@ class Bench:
         """
         compute_alone()
         spec, folder, progress = ModelSpec.of(config), catalogue.root / "cache", LogProgress()
-        towers = LazyTowers(spec.preset)
-        manifest = catalogue.manifest
-        gallery = load_gallery(catalogue.store, manifest, spec, features_dir=folder, progress=progress, towers=towers)
-        source = FeatureSource(spec, root=folder, owner=OWNER, towers=towers, workers=os.cpu_count() or 1)
-        products = source.of(
-            read_shards(catalogue.store, manifest.splits["train"]),
-            total=manifest.products("train"),
+        gallery = load_gallery(
+            catalogue.store,
+            catalogue.manifest,
+            spec,
+            features_dir=folder,
+            progress=progress,
+            towers=LazyTowers(spec.preset),
             views=config.views,
             with_templates=config.template_captions > 0,
-            progress=progress,
         )
-        return cls(catalogue, gallery, products)
+        # A gallery holds train first.
+        return cls(catalogue, gallery, gallery.products.subset(np.arange(catalogue.manifest.products("train"))))
 
     def start(self, config: FederationConfig) -> Tensors:
         """The state that a run of ``config`` starts from; its recall is zero shot."""
@@ -147,9 +149,7 @@ class Bench:
     def clients(self, count: int, partition: str = "iid") -> Clients:
         """The train split in parts, by client."""
         owners = self.catalogue.owners(count, partition)
-        if len(owners) != len(self.products):
-            raise ValueError(f"{len(owners) - len(self.products)} products could not be read: clean the catalogue.")
-        return {name: part(self.products, np.flatnonzero(owners == name)) for name in client_names(count)}
+        return {name: self.products.subset(np.flatnonzero(owners == name)) for name in client_names(count)}
 
     def federate(
         self,
@@ -158,90 +158,94 @@ class Bench:
         *,
         faults: SimulationFaults = NO_FAULTS,
         strategy: Strategy | None = None,
+        is_validated: bool = True,
+        known: Known | None = None,
     ) -> Iterator[Outcome]:
-        """Run ``config.rounds`` rounds, all clients in each; yields after each round.
+        """Run ``config.rounds`` rounds; yields after each.
 
         Args:
             clients: of `clients`.
             config: of the run.
             faults: who attacks and how; nobody drops out here.
             strategy: in place of the config's.
+            is_validated: whether updates are checked before they count, as the coordinator does.
+            known: shared by several runs over the same clients: training that one of them did is not repeated.
+
+        Raises:
+            QuorumMissed, TooFewUpdates: as in a real run.
         """
         model, strategy = self.model(config), strategy or new_strategy(config)
-        locals_ = [LocalClient(name, products, model, config, faults) for name, products in sorted(clients.items())]
-        state = self.start(config)
+        local = {name: LocalClient(name, clients[name], model, faults, known) for name in sorted(clients)}
+        coordinator = (_Coordinator if is_validated else _Trusting)(self.catalogue, config, local, strategy)
+        state, spent = self.start(config), 0.0
         for number in range(1, config.rounds + 1):
-            state, sent = _round(locals_, state, config, strategy, number)
-            examples = sum(len(client.products) for client in locals_)
+            played = coordinator.play(state, number)
+            state, before, spent = played.state, spent, sum(client.seconds for client in local.values())
             yield Outcome(
                 round=number,
                 state=state,
                 val=self.gallery.evaluate(state, "val"),
-                loss=sum(update.loss * update.examples for update in sent.updates) / examples,
-                bytes_up=sent.bytes_up,
-                bytes_down=sent.bytes_down,
-                client_seconds=sent.client_seconds,
+                loss=played.loss,
+                bytes_up=played.bytes_up,
+                bytes_down=played.bytes_down,
+                rejections=played.rejections,
+                client_seconds=spent - before,
             )
 
 
-@dataclass
-class LocalClient:
-    """One client; its model is shared by all, as each loads the state before it trains."""
+@dataclass(frozen=True)
+class _Played:
+    state: Tensors
+    loss: float
+    bytes_up: int
+    bytes_down: int
+    rejections: tuple[str, ...] = ()
 
-    name: str
-    products: ProductFeatures
-    model: Model
-    config: FederationConfig
-    faults: SimulationFaults = NO_FAULTS
-    _residual: Tensors | None = None
 
-    def answer(self, arrays: ArrayRecord, *, round_number: int) -> tuple[ArrayRecord, LocalUpdate]:
-        """What the ClientApp does with a round's message."""
-        config, faults = self.config, Faults(self.faults, self.name, round_number)
-        self.model.load(from_record(arrays, like=self.model.state(), encoding=config.encoding_down))
-        update = train(
-            self.model,
-            faults.products(self.products),
-            config=config,
-            round_number=round_number,
-            seed=training_seed(config.seed, self.name, round_number),
+class _Coordinator:
+    """Plays rounds by the coordinator's own code: selection, validation, quorum, strategy."""
+
+    def __init__(
+        self, catalogue: Catalogue, config: FederationConfig, clients: Mapping[str, LocalClient], strategy: Strategy
+    ) -> None:
+        products = {name: len(client.products) for name, client in clients.items()}
+        expected = Expected(catalogue.manifest.version, ModelSpec.of(config).preset.base_hash, products)
+        self.config, self.clients, self.strategy, self.memory = config, clients, strategy, Memory()
+        mailbox = LocalMailbox(clients)
+        # Who has passed the preflight is not asked again.
+        roster = Roster(mailbox, config, expected, _say_nothing, admitted=set(clients))
+        self.rounds = Rounds("bench", mailbox, roster, strategy)
+
+    def play(self, state: Tensors, number: int) -> _Played:
+        """One round, and its attempts."""
+        outcome = self.rounds.play(state, self.memory, round_number=number)
+        total, self.memory = outcome.total, outcome.total.memory()
+        return _Played(total.new_state(), total.loss, total.bytes_up, outcome.bytes_down, tuple(outcome.rejections))
+
+
+class _Trusting(_Coordinator):
+    """Plays rounds in which whatever a client sends counts: what a mean alone would come to."""
+
+    def play(self, state: Tensors, number: int) -> _Played:
+        """One round with all clients."""
+        expected = self.rounds.roster.expected
+        task = RoundTask("bench", number, 1, expected.catalogue_version, expected.base_hash, self.config)
+        down = to_record(state, encoding=self.config.encoding_down)
+        sent, learned = [], []
+        self.strategy.begin()
+        for _, client in sorted(self.clients.items()):
+            sent.append(client.answer(task.content(down)).array_records["arrays"])
+            learned.append(client.learned[-1])
+            update = unpack(sent[-1], like=state, encoding=self.config.encoding)
+            self.strategy.add(update, examples=learned[-1].examples)
+        examples = sum(one.examples for one in learned)
+        return _Played(
+            self.strategy.finish(state),
+            loss=sum(one.loss * one.examples for one in learned) / examples,
+            bytes_up=sum(record_bytes(arrays) for arrays in sent),
+            bytes_down=record_bytes(down) * len(self.clients),
         )
-        sent, residual = compress(faults.delta(update.delta), self._residual, encoding=config.encoding)
-        self._residual = residual if config.encoding != "fp32" else None
-        return as_sent(sent, faults) if faults.attack else sent, update
 
 
-@dataclass
-class _Sent:
-    updates: list[LocalUpdate]
-    bytes_up: int = 0
-    bytes_down: int = 0
-    client_seconds: float = 0.0
-
-
-def _round(
-    clients: Sequence[LocalClient], state: Tensors, config: FederationConfig, strategy: Strategy, number: int
-) -> tuple[Tensors, _Sent]:
-    """One round without validation: every update counts."""
-    down, sent = to_record(state, encoding=config.encoding_down), _Sent([])
-    strategy.begin()
-    for client in clients:
-        began = time.perf_counter()
-        arrays, update = client.answer(down, round_number=number)
-        sent.client_seconds += time.perf_counter() - began
-        sent.updates.append(update)
-        sent.bytes_up += record_bytes(arrays)
-        sent.bytes_down += record_bytes(down)
-        strategy.add(unpack(arrays, like=state, encoding=config.encoding), examples=update.examples)
-    return strategy.finish(state), sent
-
-
-def part(products: ProductFeatures, rows: NDArray[np.int64]) -> ProductFeatures:
-    """Some of the products, in this order; captions are shared with the whole."""
-    return replace(
-        products,
-        ids=products.ids[rows],
-        names=products.names[rows],
-        images=tuple(Activations(view.pick(rows)) for view in products.images),
-        templates=products.templates[rows] if products.templates is not None else None,
-    )
+def _say_nothing(stage: str, **more: object) -> None:
+    """Whoever runs a benchmark sees its rounds."""

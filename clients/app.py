@@ -63,37 +63,52 @@ def train(message: Message, context: Context) -> RecordDict:
     """Train on this client's own products; send the delta, how much it comes from, and what it is about."""
     # Each message may start a process: the preflight shall not wait for PyTorch.
     from clients.faults import NO_FAULTS, Faults
-    from clients.learning import Learner, Task
+    from clients.learning import Learner
     from clients.residuals import Residuals
     from federation.error_feedback import compress
     from federation.torch_fixes import compute_alone
 
     compute_alone()
     settings, dataset = load_settings(), _dataset(context)
-    values = message.content.config_records["config"]
-    config = FederationConfig.from_run_config(values)
-    task = Task(
+    task = read_task(message.content)
+    faults = Faults(settings.simulation_faults or NO_FAULTS, dataset.client, task.round, task.attempt)
+    faults.crash_before_training()
+    learner = Learner(dataset, task, features_dir=settings.features_dir)
+    encoding = task.config.encoding
+    start = from_record(
+        message.content.array_records["arrays"], like=learner.model.state(), encoding=task.config.encoding_down
+    )
+    learned = learner.learn(start, alter=faults.products)
+    residuals = Residuals(settings.features_dir, owner=dataset.client, run=task.run)
+    arrays, residual = compress(faults.delta(learned.delta), residuals.before(task.round), encoding=encoding)
+    if encoding != "fp32":
+        residuals.save(task.round, residual)
+    faults.crash_after_training()
+    return update_message(as_sent(arrays, faults) if faults.attack else arrays, task, learned)
+
+
+def read_task(content: RecordDict) -> Task:
+    """What a round's message asks for.
+
+    Raises:
+        ClientMisconfigured: a number is none.
+        FederationConfigError: a setting is out of its range.
+    """
+    from clients.learning import Task
+
+    values = content.config_records["config"]
+    return Task(
         run=str(values["run"]),
-        config=config,
+        config=FederationConfig.from_run_config(values),
         round=_whole(values["round"]),
         attempt=_whole(values["attempt"]),
         catalogue_version=str(values["catalogue-version"]),
         base_hash=str(values["base-hash"]),
     )
-    faults = Faults(settings.simulation_faults or NO_FAULTS, dataset.client, task.round, task.attempt)
-    faults.crash_before_training()
-    learner = Learner(dataset, task, features_dir=settings.features_dir)
-    start = from_record(
-        message.content.array_records["arrays"], like=learner.model.state(), encoding=config.encoding_down
-    )
-    learned = learner.learn(start, alter=faults.products)
-    residuals = Residuals(settings.features_dir, owner=dataset.client, run=task.run)
-    arrays, residual = compress(faults.delta(learned.delta), residuals.before(task.round), encoding=config.encoding)
-    if config.encoding != "fp32":
-        residuals.save(task.round, residual)
-    faults.crash_after_training()
-    if faults.attack:
-        arrays = as_sent(arrays, faults)
+
+
+def update_message(arrays: ArrayRecord, task: Task, learned: Contribution) -> RecordDict:
+    """An update, how much it comes from, and what it is about."""
     return RecordDict({"arrays": arrays, "metrics": _metrics(learned), "receipt": _receipt(task, learned)})
 
 

@@ -25,6 +25,8 @@ from federation.tensors import Tensor32, Tensors
 
 BOOST = 10.0
 """How much an attacker enlarges its update to outweigh the honest ones: more than a mean over seven can bear."""
+WITHIN_BOUND = 4.5
+"""The same by one who knows the run's ``norm_bound``, 5 by default, and stays below it."""
 NO_FAULTS = SimulationFaults()
 
 
@@ -94,6 +96,11 @@ def scaled(delta: Tensors, _: np.random.Generator) -> Tensors:
     return {name: array * np.float32(-BOOST) for name, array in delta.items()}
 
 
+def boosted(delta: Tensors, _: np.random.Generator) -> Tensors:
+    """The opposite of what was learned, enlarged as far as the bound on norms lets through."""
+    return {name: array * np.float32(-WITHIN_BOUND) for name, array in delta.items()}
+
+
 def noise(delta: Tensors, generator: np.random.Generator) -> Tensors:
     """Gaussian numbers, each tensor as long as the honest one."""
     return {name: _as_long_as(array, generator) for name, array in delta.items()}
@@ -122,6 +129,7 @@ def _as_long_as(array: Tensor32, generator: np.random.Generator) -> Tensor32:
 ATTACKS_ON_DELTAS: dict[Attack, Callable[[Tensors, np.random.Generator], Tensors]] = {
     "sign_flip": sign_flip,
     "scaled": scaled,
+    "boosted": boosted,
     "noise": noise,
 }
 """``label_swap`` changes the products instead, ``nan`` the message."""

@@ -42,7 +42,7 @@ class ClientBucket(Bucket):
     name: str
 
 
-Attack = Literal["sign_flip", "scaled", "noise", "nan", "label_swap"]
+Attack = Literal["sign_flip", "scaled", "boosted", "noise", "nan", "label_swap"]
 """What a simulated attacker does; clients/faults.py explains each."""
 
 

@@ -102,6 +102,7 @@ def _tracked(tracker: Tracker, about: About, settings: Settings, folder: RunFold
             "run_key": folder.name,
             "catalogue_version": about.catalogue_version,
             "base_hash": about.base_hash,
+            **({"simulation_faults": faults.model_dump_json()} if (faults := settings.simulation_faults) else {}),
         },
         artifacts=local_artifacts(settings),
     )

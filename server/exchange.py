@@ -180,7 +180,9 @@ def read_reply(client: Client, message: Message | None, reason: str) -> Reply:
     if message is None:
         return Reply(client.name, failure=reason, is_silent=True)
     if message.has_error():
-        return Reply(client.name, failure=f"failed: {shortened(message.error.reason or 'no reason given')}")
+        # Where it is a traceback, what went wrong stands in its last line.
+        lines = [line for line in (message.error.reason or "").splitlines() if line.strip()]
+        return Reply(client.name, failure=f"failed: {shortened(lines[-1]) if lines else 'no reason given'}")
     content = message.content
     if "refusal" in content.config_records:
         refusal = texts(message, "refusal")

@@ -112,7 +112,7 @@ def simulate(
         environment["TEJIDO_MLFLOW_URI"] = settings.mlflow_uri
     if faults:
         environment[FAULTS] = faults.model_dump_json()
-    config = replace(config, deadline_s=config.deadline_s * math.ceil(clients / cores()))
+    config = with_shared_cores(config, clients=clients, cores=len(os.sched_getaffinity(0)))
     with _superlink(environment) as superlink:
         # Each virtual client takes one core for the length of a message; Ray queues the others.
         flower_run = superlink.flower.start(
@@ -124,9 +124,9 @@ def simulate(
     return result | ({"faults": faults.model_dump()} if faults else {})
 
 
-def cores() -> int:
-    """Cores that this process may use: so many virtual clients work at the same time."""
-    return len(os.sched_getaffinity(0))
+def with_shared_cores(config: FederationConfig, *, clients: int, cores: int) -> FederationConfig:
+    """The config with a round's deadline for clients that wait for each other: one core serves one at a time."""
+    return replace(config, deadline_s=config.deadline_s * math.ceil(clients / cores))
 
 
 def _remove_clients(root: Path, *, keep: list[str]) -> None:

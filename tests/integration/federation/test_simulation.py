@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 
 from catalog.errors import EmptyPartition
 from core.progress import NoProgress
-from core.settings import Settings
+from core.settings import Settings, SimulationFaults
 from federation.config import FederationConfig
 from server.errors import RunFailed
 from server.simulation import MARK, prepare_simulation, simulate
@@ -37,10 +39,16 @@ def marked() -> Iterator[psutil.Process]:
             continue
 
 
-def run(root: Path, **changes: Any) -> dict[str, Any]:
-    config = FederationConfig(preset="tiny", rounds=2, local_epochs=3, **changes)
+def run(root: Path, *, faults: SimulationFaults | None = None, **changes: Any) -> dict[str, Any]:
+    config = FederationConfig(**{"preset": "tiny", "rounds": 2, "local_epochs": 3, **changes})
     return simulate(
-        root, config, clients=CLIENTS, run_key="simulated", progress=NoProgress(), settings=Settings(_env_file=None)
+        root,
+        config,
+        clients=CLIENTS,
+        run_key="simulated",
+        progress=NoProgress(),
+        settings=Settings(_env_file=None),
+        faults=faults,
     )
 
 
@@ -50,6 +58,23 @@ def test_virtual_clients_train_together_and_leave_no_process(root: Path) -> None
     assert result["mlflow"]["tracking_uri"].startswith("sqlite:///")
     assert result["mlflow"]["version"] == "1"
     assert (root / "checkpoints" / "simulated" / "state.json").is_file()
+    assert not list(marked())
+
+
+def test_attacker_and_dropout_do_not_count_each_with_its_reason_and_the_others_go_on(root: Path) -> None:
+    # Under seed 5, boreal alone drops out of the first round, with its work done.
+    faults = SimulationFaults(attackers=("cobre",), attack="nan", dropout=0.3, seed=5)
+    result = run(root, faults=faults, rounds=1, local_epochs=1)
+    (entry,) = result["rounds"]
+    assert (entry["asked"], entry["replies"], entry["rejected"], entry["silent"]) == (CLIENTS, CLIENTS - 2, 2, [])
+    dropped, attacked = sorted(entry["rejections"])
+    assert dropped.startswith("boreal: failed: ")
+    assert "boreal drops out of round 1" in dropped
+    assert attacked == "cobre: It holds NaN or infinity."
+    assert result["faults"] == faults.model_dump()
+    with closing(sqlite3.connect(root / "mlflow.db")) as tracked:
+        tags = tracked.execute("SELECT value FROM tags WHERE key = 'simulation_faults'").fetchall()
+    assert tags == [(faults.model_dump_json(),)]
     assert not list(marked())
 
 

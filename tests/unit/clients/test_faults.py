@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from clients.dataset import open_dataset
 from clients.errors import ClientMisconfigured, SimulatedCrash
-from clients.faults import ATTACKS_ON_DELTAS, BOOST, NO_FAULTS, Faults, swap_labels
+from clients.faults import ATTACKS_ON_DELTAS, BOOST, NO_FAULTS, WITHIN_BOUND, Faults, swap_labels
 from core.settings import Attack, Settings, SimulationFaults
+from federation.config import FederationConfig
 from federation.features import Activations, ProductFeatures
 from federation.tensors import Tensors, subtract
 
@@ -64,11 +65,16 @@ def test_sign_flip_is_the_opposite_and_as_long() -> None:
         assert array.dtype == np.float32
 
 
-def test_scaled_is_the_opposite_and_ten_times_as_long() -> None:
-    attacked = faults("scaled").delta(DELTA)
+@pytest.mark.parametrize(("attack", "times"), [("scaled", BOOST), ("boosted", WITHIN_BOUND)])
+def test_scaled_and_boosted_are_the_opposite_and_longer(attack: Attack, times: float) -> None:
+    attacked = faults(attack).delta(DELTA)
     for name, norm in norms(attacked).items():
-        assert norm == pytest.approx(BOOST * norms(DELTA)[name], rel=1e-6)
+        assert norm == pytest.approx(times * norms(DELTA)[name], rel=1e-6)
     assert (np.sign(attacked["heads.image.weight"]) == -np.sign(DELTA["heads.image.weight"])).all()
+
+
+def test_boost_within_the_bound_is_within_the_default_one() -> None:
+    assert WITHIN_BOUND < FederationConfig.norm_bound < BOOST
 
 
 def test_noise_is_as_long_as_an_honest_update_and_unlike_it() -> None:
@@ -161,3 +167,8 @@ def test_client_with_a_bucket_refuses_even_beside_a_simulation(tmp_path: Path) -
     )
     with pytest.raises(ClientMisconfigured):
         open_dataset(settings, partition=0)
+
+
+def test_every_attack_is_explained() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs/reference/simulation.md").read_text()
+    assert [attack for attack in get_args(Attack) if f"| `{attack}` |" not in text] == []

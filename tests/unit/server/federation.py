@@ -100,7 +100,8 @@ def refusing(message: Message) -> Message:
 
 
 def crashing(message: Message) -> Message:
-    return Message(Error(code=1, reason="it crashed"), reply_to=message)
+    trace = 'Traceback (most recent call last):\n  File "app.py", line 1\nit crashed\n'
+    return Message(Error(code=1, reason=trace), reply_to=message)
 
 
 def silent(message: Message) -> None:

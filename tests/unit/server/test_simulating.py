@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.names import client_names
-from server.simulation import chosen_attackers, prepare_simulation
+from federation.config import FederationConfig
+from server.simulation import chosen_attackers, prepare_simulation, with_shared_cores
 
 
 def test_seed_decides_which_clients_attack() -> None:
@@ -25,3 +26,9 @@ def test_smaller_simulation_in_the_folder_of_a_larger_one_has_its_own_clients_on
     prepare_simulation(tmp_path, spec="synthetic", clients=12, limit=80)
     prepare_simulation(tmp_path, spec="synthetic", clients=2, limit=80)
     assert sorted(path.name for path in tmp_path.glob("client-*")) == ["client-aurora", "client-boreal"]
+
+
+def test_deadline_of_a_round_grows_with_the_clients_that_share_a_core() -> None:
+    config = FederationConfig(deadline_s=60.0)
+    deadlines = [with_shared_cores(config, clients=n, cores=2).deadline_s for n in (1, 2, 3, 100)]
+    assert deadlines == [60.0, 60.0, 120.0, 3000.0]
