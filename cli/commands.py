@@ -51,6 +51,7 @@ TREE: dict[str, Command | Group] = {
             "run": Command("cli.federation.run"),
             "resume": Command("cli.federation.resume"),
             "simulate": Command("cli.federation.simulate"),
+            "baselines": Command("cli.federation.baselines"),
             "status": Command("cli.federation.status"),
             "preflight": Command("cli.federation.preflight"),
         },

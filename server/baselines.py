@@ -26,11 +26,21 @@ from federation.model import initial_model
 from federation.spec import ModelSpec
 from federation.tensors import Tensors
 from federation.training import Trainer
-from server.errors import RunDiffers
+from server.checkpoints import RunFolder
+from server.errors import RunDiffers, RunUnknown
 from server.gallery import Gallery, load_gallery
-from server.stores import open_stores
+from server.stores import open_stores, tracking_uri
+from server.tracking import Tracker
 
 STAGE = "baselines"
+BASELINES_FILE = "baselines.json"
+SHARED = (
+    "preset", "trainable", "head", "image_blocks", "text_blocks", "lora_rank", "lora_alpha", "rounds", "local_epochs",
+    "views", "template_captions",
+)  # fmt: skip
+"""What every contender has from the run."""
+Changes = Mapping[str, Any]
+"""Fields of FederationConfig with other values."""
 ZERO_SHOT, CENTRALISED, FEDERATED = "zero shot", "centralised", "federated"
 
 
@@ -48,43 +58,52 @@ class Contender:
 
 def compare_baselines(
     settings: Settings,
-    config: FederationConfig,
-    state: Tensors,
-    *,
-    catalogue_version: str,
-    centralised: FederationConfig,
-    alone: FederationConfig,
+    run_key: str,
     progress: Progress,
+    *,
+    centralised: Changes | None = None,
+    alone: Changes | None = None,
 ) -> dict[str, Any]:
-    """Train the baselines of a run and compare them on test.
+    """Train the baselines of a finished run, compare them on test, and keep the comparison with the run in MLflow.
 
     Args:
-        settings: where the catalogue is.
-        config: of the federated run.
-        state: what it came to.
-        catalogue_version: which it trained on.
-        centralised: settings of the run over all products in one place; same rounds and epochs.
-        alone: the same for each client by itself.
+        settings: where the run, its catalogue and MLflow are.
+        run_key: a run that was completed.
         progress: told after every round of every baseline.
+        centralised: settings of the run over all products in one place that differ from the federation's.
+        alone: the same for each client by itself.
 
     Raises:
+        RunUnknown: no run of that key was completed.
         RunDiffers: another catalogue is live by now.
         NothingToLearn: a client has fewer than two products.
     """
-    store = open_stores(settings).data
-    manifest = live_manifest(store)
-    if manifest.version != catalogue_version:
+    stores = open_stores(settings)
+    folder = RunFolder(stores.checkpoints, run_key)
+    done, about = folder.result(), folder.about()
+    if done is None or about is None:
+        raise RunUnknown(f"No run {run_key!r} was completed.", hint="`tejido federation status` says how far it is.")
+    manifest = live_manifest(stores.data)
+    if manifest.version != about.catalogue_version:
         raise RunDiffers(
-            f"The run trained on catalogue {catalogue_version}, {manifest.version} is live.",
+            f"The run trained on catalogue {about.catalogue_version}, {manifest.version} is live.",
             hint="Compare a run over the live catalogue.",
         )
-    bench = _Bench(settings, store, manifest, config, progress)
+    config = FederationConfig.from_run_config(about.config)
+    bench = _Bench(settings, stores.data, manifest, config, progress)
+    result = _compare(bench, folder.state_after(int(done["chosen_round"])), centralised or {}, alone or {})
+    tracker = Tracker(tracking_uri(settings))
+    tracker.log_json(done["mlflow"]["run_id"], BASELINES_FILE, result)
+    return {"run_id": folder.name, **result}
+
+
+def _compare(bench: _Bench, state: Tensors, centralised: Changes, alone: Changes) -> dict[str, Any]:
     owned = bench.products_of_clients()
     # A gallery holds train first: its rows are numbered as those of the train split.
-    everything = np.arange(manifest.products("train"))
+    everything = np.concatenate(list(owned.values()))
     federated = Contender(FEDERATED, bench.samples(everything), bench.gallery.evaluate(state, "test"))
     zero_shot = Contender(ZERO_SHOT, 0, bench.gallery.evaluate(bench.initial_state(), "test"))
-    central = bench.train(CENTRALISED, everything, centralised)
+    central = bench.train(CENTRALISED, np.sort(everything), centralised)
     alones = [bench.train(client, rows, alone) for client, rows in sorted(owned.items())]
     return _result(bench.gallery, federated, [zero_shot, central, *alones], owned)
 
@@ -126,9 +145,13 @@ class _Bench:
         """What every contender starts from."""
         return initial_model(self._spec, self.gallery.towers).state()
 
-    def train(self, name: str, rows: NDArray[np.int64], config: FederationConfig) -> Contender:
-        """Train on these products in one place; the optimiser lives through all rounds."""
-        config = replace(config, rounds=self._config.rounds, local_epochs=self._config.local_epochs)
+    def train(self, name: str, rows: NDArray[np.int64], changes: Changes) -> Contender:
+        """Train on these products in one place; the optimiser lives through all rounds.
+
+        Rounds, epochs and the model are the federation's: otherwise neither the samples nor the part would be the same.
+        """
+        config = replace(self._config, **changes)
+        config = replace(config, **{name: getattr(self._config, name) for name in SHARED})
         best: tuple[float, int, Tensors] | None = None
         for round_number, state in self._rounds(name, rows, config):
             recall = self.gallery.evaluate(state, "val").recall_at_10

@@ -42,12 +42,18 @@ def federation_config(settings: list[str] | None = None, **values: Any) -> Feder
         BadOption: a setting is no KEY=VALUE, its key is unknown or its value is of another kind.
         FederationConfigError: a value is out of its range.
     """
+    return FederationConfig(**{**values, **settings_given(settings)})
+
+
+def settings_given(settings: list[str] | None) -> dict[str, Any]:
+    """Fields of FederationConfig by name, from a list of KEY=VALUE; raises BadOption as `federation_config` does."""
     kinds = {field.name: KINDS[type(field.default)] for field in fields(FederationConfig)}
+    values: dict[str, Any] = {}
     for setting in settings or []:
         key, equals, value = setting.partition("=")
         name = key.strip().replace("-", "_")
         if not equals:
-            raise BadOption(f"--set is {setting!r}.", hint="Give KEY=VALUE, as in --set local-epochs=5.")
+            raise BadOption(f"The setting is {setting!r}.", hint="Give KEY=VALUE, as in --set local-epochs=5.")
         if name not in kinds:
             near = difflib.get_close_matches(name, kinds, n=3, cutoff=0.5) or sorted(kinds)
             raise BadOption(
@@ -58,7 +64,7 @@ def federation_config(settings: list[str] | None = None, **values: Any) -> Feder
             values[name] = read(value.strip())
         except ValueError:
             raise BadOption(f"{_dashed(name)} is {value!r}.", hint=f"Give {kind}.") from None
-    return FederationConfig(**values)
+    return values
 
 
 def _dashed(name: str) -> str:
