@@ -19,15 +19,15 @@ def model_card(result: dict[str, Any], config: FederationConfig, manifest: Catal
     )
     return f"""# fashion-clip
 
-Linear heads over the frozen towers of preset `{config.preset}`, trained by federated averaging over the clients'
-own products. Files: `heads.safetensors` (data only), `preset.json`, `hashes.json`.
+Preset `{config.preset}`, `{config.trainable}` trained ({result["trainable_parameters"]:,} parameters) by `{config.strategy}` over the clients' own
+products. Files: `trained.safetensors` (data only), `model.json`, `hashes.json`.
 
 | text→image on test | value |
 |---|---|
 | gallery (all kept products) | {recall["gallery"]} |
 | queries (distinct titles) | {recall["queries"]} |
 | recall@10 | {recall["challenger"]:.3f} |
-| recall@10 before training (random projections) | {recall["zero_shot"]:.3f} |
+| recall@10 before training | {recall["zero_shot"]:.3f} |
 | recall@1 | {test["recall_at_1"]:.3f} |
 | MRR@10 | {test["mrr"]:.3f} |
 

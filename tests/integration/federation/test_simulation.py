@@ -15,6 +15,7 @@ from catalog.errors import EmptyPartition
 from core.progress import NoProgress
 from core.settings import Settings, SimulationFaults
 from federation.config import FederationConfig
+from server.baselines import compare_baselines
 from server.errors import RunFailed
 from server.simulation import MARK, prepare_simulation, simulate
 
@@ -59,6 +60,34 @@ def test_virtual_clients_train_together_and_leave_no_process(root: Path) -> None
     assert result["mlflow"]["version"] == "1"
     assert (root / "checkpoints" / "simulated" / "state.json").is_file()
     assert not list(marked())
+    assert set(result["rounds"][0]["recall_by_client"]) <= {"aurora", "boreal", "cobre", "duna"}
+    compared = compare_baselines(
+        Settings(_env_file=None, simulation_dir=root, cache_dir=root / "cache"),
+        "simulated",
+        NoProgress(),
+        centralised={"dropout": 0.1},
+    )
+    names = [row["name"] for row in compared["contenders"]]
+    assert names == ["federated", "zero shot", "centralised", "aurora", "boreal", "cobre", "duna"]
+    samples = {row["name"]: row["samples"] for row in compared["contenders"]}
+    assert samples["centralised"] == samples["federated"] == sum(samples[name] for name in names[3:])
+    assert compared["contenders"][0]["recall_at_10"] == result["recall_at_10"]["challenger"]
+    assert all(0 <= row["alone"] <= 1 for row in compared["clients"])
+
+
+@pytest.mark.parametrize("trainable", ["lora", "full"])
+def test_towers_train_together_and_travel_as_int8(trainable: str, root: Path) -> None:
+    changes: dict[str, Any] = {
+        "image_blocks": 1,
+        "text_blocks": 1,
+        "encoding": "int8",
+        "encoding_down": "fp16",
+        "views": 2,
+    }
+    result = run(root, trainable=trainable, rounds=1, local_epochs=1, template_captions=0.3, **changes)
+    (entry,) = result["rounds"]
+    assert entry["replies"] == CLIENTS
+    assert entry["bytes_up"] < CLIENTS * 2 * result["trainable_parameters"]
 
 
 def test_attacker_and_dropout_do_not_count_each_with_its_reason_and_the_others_go_on(root: Path) -> None:
