@@ -20,7 +20,8 @@ def model_card(result: dict[str, Any], config: FederationConfig, manifest: Catal
     return f"""# fashion-clip
 
 Preset `{config.preset}`, `{config.trainable}` trained ({result["trainable_parameters"]:,} parameters) by
-`{config.strategy}` over the clients' own products. Files: `trained.safetensors` (data only), `model.json`, `hashes.json`.
+`{config.strategy}` over the clients' own products.
+Files: `trained.safetensors` (data only), `model.json`, `hashes.json`.
 
 | text→image on test | value |
 |---|---|
