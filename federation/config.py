@@ -71,7 +71,7 @@ class FederationConfig:
     server_learning_rate: float = 0.0
     """Of the server's optimiser; 0: the strategy's own, 1 or, for the adaptive ones, 0.01."""
     server_momentum: float = 0.9
-    """Of fedavgm; the first moment's decay in fedadam and fedyogi."""
+    """Of fedavgm; the first moment's decay in fedadam, fedyogi and fedadagrad."""
     server_beta2: float = 0.99
     """The second moment's decay in fedadam and fedyogi."""
     server_tau: float = 1e-3

@@ -7,6 +7,8 @@ alike: a number of examples is a client's own word, and must not buy an attacker
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -76,15 +78,26 @@ class RobustStrategy:
     def _combine(self) -> Tensors:
         messages = [_message(delta) for delta in self._deltas]
         updates, self._deltas = len(self._deltas), []
-        # Flower tells of every round at INFO.
-        logging.getLogger("flwr").setLevel(logging.WARNING)
         try:
-            arrays, _ = self.flower(updates).aggregate_train(1, messages)
+            with _quiet():
+                arrays, _ = self.flower(updates).aggregate_train(1, messages)
         except AggregationError as error:
             raise TooFewUpdates(f"{self.config.strategy} cannot combine {updates} updates: {error}.") from None
         if arrays is None:
             raise TooFewUpdates(f"{self.config.strategy} cannot combine {updates} updates.")
         return {name: np.asarray(array.numpy(), np.float32) for name, array in arrays.items()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Flower's line at INFO for each round; what else this process has to say is heard as before."""
+    logger = logging.getLogger("flwr")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _message(delta: Tensors) -> Message:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 
 import numpy as np
 import pytest
@@ -208,6 +209,41 @@ def test_momentum_is_flower_s_own() -> None:
         theirs.current_arrays = arrays
         for name in SHAPES:
             np.testing.assert_allclose(arrays[name].numpy(), state[name], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("fedadam", flower.FedAdam(eta=1.0, beta_1=0.9, beta_2=0.99, tau=0.01)),
+        ("fedyogi", flower.FedYogi(eta=0.05, beta_1=0.9, beta_2=0.99, tau=0.01)),
+        ("fedadagrad", flower.FedAdagrad(eta=0.05, tau=0.01)),
+    ],
+)
+def test_adaptive_optimisers_are_flower_s_own_but_for_the_start_and_the_bias_correction(
+    name: str, theirs: flower.FedAdam | flower.FedYogi | flower.FedAdagrad
+) -> None:
+    ours = strategy(
+        name, server_learning_rate=0.05, server_momentum=theirs.beta_1, server_beta2=0.99, server_tau=theirs.tau
+    )
+    state = drawn(99)
+    theirs.v_t = {tensor: np.full_like(array, theirs.tau**2) for tensor, array in state.items()}
+    for seed in range(1, 4):
+        if name == "fedadam":
+            theirs.eta = 0.05 * (1 - 0.9 ** (seed + 1)) / np.sqrt(1 - 0.99 ** (seed + 1))
+        theirs.current_arrays = state
+        moved = {tensor: state[tensor] + delta for tensor, delta in drawn(seed, 0.1).items()}
+        arrays, _ = theirs.aggregate_train(seed, [_reply(moved)])
+        assert arrays is not None
+        state = after_round(ours, state, [drawn(seed, 0.1)])
+        for tensor in SHAPES:
+            np.testing.assert_allclose(arrays[tensor].numpy(), state[tensor], atol=1e-4)
+
+
+def test_flower_s_log_is_as_loud_after_a_robust_round_as_before() -> None:
+    logger = logging.getLogger("flwr")
+    before = logger.level
+    after_round(strategy("fedmedian"), drawn(99), [drawn(seed) for seed in range(3)])
+    assert logger.level == before
 
 
 def _array(array: np.ndarray) -> Array:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 
 import numpy as np
@@ -159,7 +160,12 @@ def npy(array: np.ndarray, *, version: tuple[int, int] = (1, 0)) -> bytes:
 
 def promising(shape: str) -> bytes:
     """A header that promises more than follows."""
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(117) + b"\n"
+    return headed(f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}")
+
+
+def headed(text: str) -> bytes:
+    """One value behind a header of this text; as many bytes as are expected."""
+    header = text.encode().ljust(117) + b"\n"
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(4)
 
 
@@ -176,11 +182,38 @@ def promising(shape: str) -> bytes:
         bytes(5000),
         promising("(100000, 100000)"),
         promising("(2,)"),
+        headed("((("),
+        headed("'''"),
+        headed("{'descr': '<f4', 'fortran_order': False, 'shape': (0L,), }"),
     ],
-    ids=["empty", "garbage", "float64", "shape", "version", "short", "long", "large", "bomb", "promise"],
+    ids=[
+        "empty",
+        "garbage",
+        "float64",
+        "shape",
+        "version",
+        "short",
+        "long",
+        "large",
+        "bomb",
+        "promise",
+        "unclosed bracket",
+        "unclosed quote",
+        "python 2",
+    ],
 )
 def test_bytes_that_lie_about_themselves_are_rejected(heads: Tensors, data: bytes) -> None:
     record: ArrayRecord = to_record(heads)
     record["heads.log_scale"] = lying(data)
     with pytest.raises(UpdateRejected, match=r"heads\.log_scale"):
         from_record(record, like=heads)
+
+
+@settings(max_examples=200, deadline=None)
+@given(header=st.binary(max_size=128))
+def test_no_header_breaks_more_than_its_own_update(header: bytes) -> None:
+    like: Tensors = {"scalar": np.zeros((), np.float32)}
+    data = npy(like["scalar"])
+    record = ArrayRecord({"scalar": lying(data[: 128 - len(header)] + header + data[128:])})
+    with contextlib.suppress(UpdateRejected):
+        assert unpack(record, like=like).tensors["scalar"].values.shape == ()
