@@ -66,7 +66,8 @@ class EncodedUpdate:
 
     def norm(self) -> float:
         """L2 norm of the decoded update, to 1e-6; not finite where a value or a scale is not. Memory: one block."""
-        return math.sqrt(sum(_squares(*block) for tensor in self.tensors.values() for _, *block in tensor.blocks()))
+        blocks = (block for tensor in self.tensors.values() for block in tensor.blocks())
+        return math.sqrt(sum((_squares(values, scales) for _, values, scales in blocks), 0.0))
 
     def decode(self) -> Tensors:
         """All tensors as float32."""
