@@ -66,8 +66,10 @@ class EncodedUpdate:
 
     def norm(self) -> float:
         """L2 norm of the decoded update, to 1e-6; not finite where a value or a scale is not. Memory: one block."""
-        blocks = (block for tensor in self.tensors.values() for block in tensor.blocks())
-        return math.sqrt(sum((_squares(values, scales) for _, values, scales in blocks), 0.0))
+        squares = (
+            _squares(values, scales) for tensor in self.tensors.values() for _, values, scales in tensor.blocks()
+        )
+        return math.sqrt(sum(squares))
 
     def decode(self) -> Tensors:
         """All tensors as float32."""
