@@ -16,7 +16,7 @@ from federation.errors import NothingToLearn, TooFewUpdates
 from federation.strategies import STRATEGIES, Strategy, new_strategy
 from federation.strategies.robust import ENVELOPE
 from federation.tensors import Tensors
-from federation.wire import EncodedUpdate, to_record, unpack
+from federation.wire import BLOCK, EncodedUpdate, to_record, unpack
 from tests.models import tiny_config
 
 SHAPES = {"matrix": (5, 300), "kernel": (4, 3, 3, 3), "log_scale": ()}
@@ -67,10 +67,12 @@ def test_streaming_mean_equals_a_reference_in_double_precision(encoding: str) ->
 
 
 def test_tensors_larger_than_a_block_are_added_whole() -> None:
-    delta: Tensors = {"large": np.random.default_rng(0).standard_normal((700, 1000)).astype(np.float32)}
+    rows = 2 * BLOCK // 1000
+    delta: Tensors = {"large": np.random.default_rng(0).standard_normal((rows, 1000)).astype(np.float32)}
     for encoding in ENCODINGS:
         mean = StreamingMean()
-        mean.add(update(delta, encoding), weight=3.0)
+        for weight in (3.0, 5.0):
+            mean.add(update(delta, encoding), weight=weight)
         np.testing.assert_allclose(mean.mean()["large"], update(delta, encoding).decode()["large"], rtol=1e-6)
 
 

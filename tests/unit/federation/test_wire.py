@@ -13,7 +13,7 @@ from federation.config import ENCODINGS
 from federation.error_feedback import compress
 from federation.errors import ShapeError, UpdateRejected
 from federation.tensors import Tensors, add, size_bytes
-from federation.wire import from_record, record_bytes, to_record, unpack
+from federation.wire import BLOCK, from_record, record_bytes, to_record, unpack
 from tests.models import tiny_state
 
 LOSSY = {"fp16": 1e-3, "int8": 1 / 200}
@@ -117,6 +117,23 @@ def test_norm_of_poison_is_not_finite(value: float) -> None:
     int8 = to_record(drawn(0), encoding="int8")
     int8["matrix:scale"] = Array(np.full(7, value, np.float32))
     assert not np.isfinite(unpack(int8, like=drawn(0), encoding="int8").norm())
+
+
+def test_norm_is_that_of_tensors_larger_than_a_block() -> None:
+    delta: Tensors = {"large": np.random.default_rng(0).standard_normal((2 * BLOCK // 1000, 1000)).astype(np.float32)}
+    for encoding in ENCODINGS:
+        found = unpack(to_record(delta, encoding=encoding), like=delta, encoding=encoding)
+        plain = np.linalg.norm(found.decode()["large"].astype(np.float64))
+        assert found.norm() == pytest.approx(plain, rel=1e-6)
+
+
+def test_norm_of_huge_values_is_a_number_and_of_zeros_at_an_infinite_scale_is_none() -> None:
+    huge: Tensors = {"matrix": np.full((2, 3), 1e37, np.float32)}
+    assert unpack(to_record(huge), like=huge).norm() == pytest.approx(np.sqrt(6) * 1e37, rel=1e-6)
+    zeros: Tensors = {"matrix": np.zeros((2, 3), np.float32)}
+    record = to_record(zeros, encoding="int8")
+    record["matrix:scale"] = Array(np.full(2, np.inf, np.float32))
+    assert np.isnan(unpack(record, like=zeros, encoding="int8").norm())
 
 
 def test_missing_or_surplus_names_are_rejected(heads: Tensors) -> None:
