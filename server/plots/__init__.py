@@ -1,0 +1,41 @@
+"""Plots of runs, baselines and partitions: each a pure function from plain data to a Figure, `png` makes files of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from server.plots.contenders import draw_contenders, draw_gains
+from server.plots.norms import draw_norms, rejected_rounds
+from server.plots.partition import Counts, draw_partition
+from server.plots.recall import draw_recall
+from server.plots.style import png
+from server.plots.traffic import draw_traffic
+
+__all__ = ["FOLDER", "baseline_plots", "partition_plot", "run_plots"]
+FOLDER = "plots"
+"""Of an MLflow run."""
+
+
+def run_plots(result: Mapping[str, Any]) -> dict[str, bytes]:
+    """PNG files of a run's result by name; what an older run's result does not hold is left out."""
+    rounds = result.get("rounds", [])
+    plots = {}
+    if rounds:
+        plots |= {"recall.png": draw_recall(result), "bytes.png": draw_traffic(result)}
+    if any(entry.get("norms") for entry in rounds) or rejected_rounds(rounds):
+        plots["norms.png"] = draw_norms(result)
+    return {name: png(figure) for name, figure in plots.items()}
+
+
+def baseline_plots(result: Mapping[str, Any]) -> dict[str, bytes]:
+    """PNG files of what `server.baselines.compare_baselines` gave, by name."""
+    plots = {"contenders.png": draw_contenders(result)}
+    if result["clients"]:
+        plots["gains.png"] = draw_gains(result)
+    return {name: png(figure) for name, figure in plots.items()}
+
+
+def partition_plot(census: Counts, *, by: str, partition: str, seed: int) -> dict[str, bytes]:
+    """The PNG file of a partition, by name; see `draw_partition`."""
+    return {"partition.png": png(draw_partition(census, by=by, partition=partition, seed=seed))}
