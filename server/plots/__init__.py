@@ -1,9 +1,11 @@
-"""Plots of runs, baselines and partitions: each a pure function from plain data to a Figure, `png` makes files of it."""
+"""Plots of runs, baselines and partitions: pure functions from plain data to a Figure, which `png` makes a file of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from matplotlib.figure import Figure
 
 from server.plots.contenders import draw_contenders, draw_gains
 from server.plots.norms import draw_norms, rejected_rounds
@@ -20,7 +22,7 @@ FOLDER = "plots"
 def run_plots(result: Mapping[str, Any]) -> dict[str, bytes]:
     """PNG files of a run's result by name; what an older run's result does not hold is left out."""
     rounds = result.get("rounds", [])
-    plots = {}
+    plots: dict[str, Figure] = {}
     if rounds:
         plots |= {"recall.png": draw_recall(result), "bytes.png": draw_traffic(result)}
     if any(entry.get("norms") for entry in rounds) or rejected_rounds(rounds):

@@ -42,7 +42,7 @@ def named_note(lines: Mapping[str, Line]) -> str:
     """Which of the lines are named, for a subtitle; nothing where all are."""
     if len(lines) <= FEW:
         return ""
-    return f" · {len(lines)} clients, the {OUTERMOST} highest and the {OUTERMOST} lowest named"
+    return f" · the {OUTERMOST} highest and {OUTERMOST} lowest of {len(lines)} clients named"
 
 
 def draw_clients(axes: Axes, lines: Mapping[str, Line], *, form: str) -> list[EndLabel]:
@@ -60,13 +60,16 @@ def draw_clients(axes: Axes, lines: Mapping[str, Line], *, form: str) -> list[En
 
 
 def _draw(axes: Axes, line: Line, *, colour: str, style: str, order: int) -> None:
+    # A point between two gaps is no line.
+    has_gaps = not all(map(math.isfinite, line.values))
     axes.plot(
         line.rounds,
         line.values,
         color=colour,
         linestyle=style,
         linewidth=1.1,
-        marker="o" if len(line.rounds) <= 10 else "",
-        markersize=3,
+        marker="o" if has_gaps or len(line.rounds) <= 10 else "",
+        markersize=2 if has_gaps else 3,
+        clip_on=False,
         zorder=order,
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from server.plots.clients import Line, draw_clients, named_note
 from server.plots.style import (
@@ -34,6 +35,7 @@ MAX_ROWS = 12
 """So many rejected clients have a row of their own."""
 ROW_IN, PANEL_IN = 0.22, 3.6
 LEFT_IN, RIGHT_IN = 1.3, 1.9
+MIN_RATIO = 6.0
 
 
 def draw_norms(result: Mapping[str, Any]) -> Figure:
@@ -51,12 +53,12 @@ def draw_norms(result: Mapping[str, Any]) -> Figure:
     axes = new_panel(figure, Margins(left=LEFT_IN, right=RIGHT_IN, bottom=0.6 + strip_in))
     numbers = [entry["round"] for entry in result["rounds"]]
     labels = draw_clients(axes, lines, form=".3g")
-    axes.set_yscale("log")
-    axes.margins(y=0.1)
+    _scale(axes, [value for line in lines.values() for value in line.values if math.isfinite(value)])
     show_rounds(axes, numbers[0], numbers[-1])
     name_axes(axes, "" if rows else "round", "L2 norm")
     label_ends(axes, labels)
     if rows:
+        axes.tick_params(labelbottom=False)
         strip = new_panel(figure, Margins(left=LEFT_IN, right=RIGHT_IN, top=height - strip_in - 0.25, bottom=0.6))
         _draw_rejected(strip, rows, numbers)
     return figure
@@ -85,6 +87,17 @@ def _loggable(norm: float) -> float:
     return norm if math.isfinite(norm) and norm > 0 else math.nan
 
 
+def _scale(axes: Axes, norms: Sequence[float]) -> None:
+    """A log scale with plain numbers, wide enough to show two of them however near the norms are."""
+    low, high = min(norms, default=1.0) / 1.2, max(norms, default=1.0) * 1.2
+    widen = max(1.0, math.sqrt(MIN_RATIO * low / high))
+    axes.set_yscale("log")
+    axes.set_ylim(low / widen, high * widen)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _rejected_rows(rejected: Mapping[str, list[int]]) -> dict[str, list[int]]:
     """The clients that were rejected most often, each by itself, and the others in one row."""
     order = sorted(rejected, key=lambda name: (-len(rejected[name]), name))
@@ -97,7 +110,7 @@ def _rejected_rows(rejected: Mapping[str, list[int]]) -> dict[str, list[int]]:
 
 def _draw_rejected(axes: Axes, rows: Mapping[str, list[int]], numbers: Sequence[int]) -> None:
     for height, rounds in enumerate(rows.values()):
-        axes.plot(rounds, [height] * len(rounds), "x", color=REJECTED, markersize=6, markeredgewidth=1.8)
+        axes.plot(rounds, [height] * len(rounds), "x", color=REJECTED, markersize=6, markeredgewidth=1.8, clip_on=False)
     axes.set_yticks(range(len(rows)), list(rows), fontsize=SMALL_PT, color=QUIET, parse_math=False)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
@@ -39,17 +39,24 @@ def draw_recall(result: Mapping[str, Any]) -> Figure:
     # Round 0 is what all start from.
     points = [{"round": 0, **start}, *result["rounds"]] if start else result["rounds"]
     lines = _client_lines(points)
-    figure = new_figure("Recall@10 by round", _subtitle(result) + named_note(lines), width_in=9.5, height_in=5.2)
+    figure = new_figure(_title(result), _subtitle(result) + named_note(lines), width_in=9.5, height_in=5.2)
     axes = new_panel(figure, Margins(right=2.0))
     whole = Line([point["round"] for point in points], [point["recall_at_10"] for point in points])
     labels = draw_clients(axes, lines, form=".3f")
     marker = "o" if len(points) <= 40 else ""
-    axes.plot(whole.rounds, whole.values, color=INK, linewidth=2.6, marker=marker, markersize=5, zorder=4)
+    axes.plot(
+        whole.rounds, whole.values, color=INK, linewidth=2.6, marker=marker, markersize=5, zorder=4, clip_on=False
+    )
     if whole.end:
         labels.append(EndLabel(*whole.end, f"all titles {whole.end[1]:.3f}", is_bold=True))
     labels += _draw_zero_shot(axes, result, whole.rounds[-1])
     show_rounds(axes, whole.rounds[0], whole.rounds[-1])
-    axes.set_ylim(0, HEADROOM * _highest(axes))
+    drawn = [
+        *whole.values,
+        *(value for line in lines.values() for value in line.values),
+        *(label.y for label in labels),
+    ]
+    axes.set_ylim(0, HEADROOM * _highest(drawn))
     _mark_chosen(axes, result)
     name_axes(axes, "round", "recall@10 of the titles held out as val")
     label_ends(axes, labels)
@@ -75,9 +82,8 @@ def _draw_zero_shot(axes: Axes, result: Mapping[str, Any], last: int) -> list[En
     return [EndLabel(last, value, f"{name} {value:.3f}", QUIET)]
 
 
-def _highest(axes: Axes) -> float:
-    values = [float(y) for line in axes.get_lines() for y in line.get_ydata() if math.isfinite(y)]  # type: ignore[union-attr]
-    return max([0.01, *values])
+def _highest(values: Iterable[float]) -> float:
+    return max([0.01, *(value for value in values if math.isfinite(value))])
 
 
 def _mark_chosen(axes: Axes, result: Mapping[str, Any]) -> None:
@@ -90,11 +96,16 @@ def _mark_chosen(axes: Axes, result: Mapping[str, Any]) -> None:
     write(axes, chosen, 1.01, "chosen", size=SMALL_PT, transform=across, ha="center", va="bottom")
 
 
+def _title(result: Mapping[str, Any]) -> str:
+    gallery = result.get("recall_at_10", {}).get("gallery")
+    return "Recall@10 by round" + (f", gallery of {gallery:,} products" if gallery else "")
+
+
 def _subtitle(result: Mapping[str, Any]) -> str:
     test = result.get("recall_at_10")
     if not test:
-        return result.get("run_id", "")
+        return str(result.get("run_id", ""))
     return (
-        f"gallery of {test['gallery']:,} products · on test: {test['zero_shot']:.3f} zero shot "
-        f"→ {test['challenger']:.3f} ({test['queries']:,} titles)"
+        f"on test: {test['zero_shot']:.3f} zero shot → {test['challenger']:.3f} as chosen on val "
+        f"({test['queries']:,} titles)"
     )

@@ -109,7 +109,7 @@ def label_ends(axes: Axes, labels: Sequence[EndLabel]) -> None:
     labels = [label for label in labels if math.isfinite(label.y)]
     to_fraction = axes.transData + axes.transAxes.inverted()
     wanted = [float(to_fraction.transform((label.x, label.y))[1]) for label in labels]
-    height_in = axes.get_position().height * axes.figure.get_size_inches()[1]
+    height_in = axes.get_window_extent().height / DPI
     heights = [LINE_HEIGHT * SMALL_PT / 72 / height_in * (label.text.count("\n") + 1) for label in labels]
     for label, y in zip(labels, spread(wanted, heights), strict=True):
         axes.annotate(
@@ -182,7 +182,7 @@ def bytes_text(value: float, _: object = None) -> str:
     """A size as people say it: ``1.2 MB``; decimal units."""
     power = 0 if value < 1 else min(int(math.log10(value) // 3), len(BYTE_UNITS) - 1)
     scaled = value / 1000**power
-    return f"{scaled:.{0 if scaled >= 100 or power == 0 else 1}f} {BYTE_UNITS[power]}"
+    return f"{f'{scaled:.{0 if scaled >= 100 else 1}f}'.removesuffix('.0')} {BYTE_UNITS[power]}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FP32_BYTES = 4
 WIDTH_IN, HEIGHT_IN = 12.0, 5.0
+MAX_BARS = 12
 
 
 def draw_traffic(result: Mapping[str, Any]) -> Figure:
@@ -49,11 +50,17 @@ def draw_traffic(result: Mapping[str, Any]) -> Figure:
 
 def _draw_each(axes: Axes, result: Mapping[str, Any]) -> None:
     numbers = [entry["round"] for entry in result["rounds"]]
-    for offset, key, colour in ((-0.2, "bytes_up", UP), (0.2, "bytes_down", DOWN)):
+    for offset, key, colour, style in ((-0.2, "bytes_up", UP, "-"), (0.2, "bytes_down", DOWN, "--")):
         places = [number + offset for number in numbers]
-        axes.bar(places, [entry[key] for entry in result["rounds"]], width=0.38, color=colour)
+        sizes = [entry[key] for entry in result["rounds"]]
+        if len(numbers) <= MAX_BARS:
+            axes.bar(places, sizes, width=0.38, color=colour)
+        else:
+            # Both directions may be equal.
+            axes.step(numbers, sizes, where="mid", color=colour, linewidth=1.6, linestyle=style)
     show_rounds(axes, numbers[0], numbers[-1])
     axes.set_xlim(numbers[0] - 0.6, numbers[-1] + 0.6)
+    axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(bytes_text)
     name_axes(axes, "round", "")
     for x, name, colour in ((0.0, "up, to the coordinator", UP), (0.5, "down, to the clients", DOWN)):
@@ -71,17 +78,27 @@ def _draw_total(axes: Axes, result: Mapping[str, Any]) -> None:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(numticks=8))
         axes.yaxis.set_minor_formatter(NullFormatter())
-    for name, values, colour, width in lines:
+    for _, values, colour, width in lines:
         style = (0, (4, 3)) if values is whole else "-"
         marker = "o" if len(numbers) <= 10 else ""
-        axes.plot(numbers, values, color=colour, linewidth=width, linestyle=style, marker=marker, markersize=4)
+        axes.plot(
+            numbers, values, color=colour, linewidth=width, linestyle=style, marker=marker, markersize=4, clip_on=False
+        )
     axes.yaxis.set_major_formatter(bytes_text)
     axes.margins(y=0.08)
     if not whole:
         axes.set_ylim(bottom=0)
     show_rounds(axes, numbers[0], numbers[-1])
     name_axes(axes, "round", "")
-    write(axes, 0, 1.03, "cumulative", size=SMALL_PT, transform=axes.transAxes, weight="bold")
+    write(
+        axes,
+        0,
+        1.03,
+        f"cumulative{', log scale' if whole else ''}",
+        size=SMALL_PT,
+        transform=axes.transAxes,
+        weight="bold",
+    )
     label_ends(
         axes,
         [
@@ -99,8 +116,8 @@ def _whole_model(result: Mapping[str, Any]) -> list[int]:
 
 def _messages(entry: Mapping[str, Any]) -> int:
     """Models that travelled in a round: one to each client and attempt, and one back from those that replied."""
-    came: int = entry["replies"] + entry["rejected"]
-    return came + (entry.get("asked") or came) * entry.get("attempts", 1)
+    came = int(entry["replies"] + entry["rejected"])
+    return came + int(entry.get("asked") or came) * int(entry.get("attempts", 1))
 
 
 def _subtitle(result: Mapping[str, Any]) -> str:
@@ -110,5 +127,5 @@ def _subtitle(result: Mapping[str, Any]) -> str:
         said += f" · {result['trainable_parameters']:,} parameters travel"
     if whole := _whole_model(result):
         parameters = result["whole_model_parameters"]
-        said += f" · {total / whole[-1]:.2%} of fp32 FedAvg over all {parameters / 1e6:.1f} M"
+        said += f" · {total / whole[-1]:.2%} of what fp32 FedAvg over all {parameters / 1e6:.1f} M would send"
     return said
