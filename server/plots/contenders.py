@@ -38,7 +38,7 @@ def draw_contenders(result: Mapping[str, Any]) -> Figure:
         gain = "" if row["name"] == FEDERATED else _gain(federated - row["recall_at_10"], low, high)
         _beside(axes, height, f"{row['recall_at_10']:.3f}   {gain}", of=len(rows), is_sure=low > 0 or high < 0)
     axes.set_xlim(left=0)
-    write(axes, 1.02, 1.0, "recall   federated gains", **_above(axes), colour=QUIET)
+    write(axes, 1.02, 1.01, "recall   federated gains", **_above(axes), colour=QUIET)
     name_axes(axes, "recall@10; bars: 95 % paired bootstrap interval of the difference from federated", "")
     return figure
 
@@ -61,8 +61,8 @@ def draw_gains(result: Mapping[str, Any]) -> Figure:
         _beside(axes, height, said, of=len(rows), is_sure=low > 0 or high < 0)
     axes.set_xlim(left=0)
     for words, colour, x_in in LEGEND:
-        write(axes, x_in / (WIDTH_IN - LEFT_IN - RIGHT_IN), 1.0, words, **_above(axes), colour=colour, weight="bold")
-    write(axes, 1.02, 1.0, "gain [95 % interval]   titles", **_above(axes), colour=QUIET)
+        write(axes, x_in / (WIDTH_IN - LEFT_IN - RIGHT_IN), 1.01, words, **_above(axes), colour=colour, weight="bold")
+    write(axes, 1.02, 1.01, "gain [95 % interval]   titles", **_above(axes), colour=QUIET)
     name_axes(axes, "recall@10", "")
     return figure
 
@@ -74,7 +74,7 @@ def _figure(title: str, subtitle: str, names: Sequence[str]) -> tuple[Figure, Ax
     figure = new_figure(title, subtitle, width_in=WIDTH_IN, height_in=TOP_IN + rows * row_in + BOTTOM_IN)
     axes = new_panel(figure, Margins(LEFT_IN, RIGHT_IN, TOP_IN, BOTTOM_IN))
     axes.set_yticks(range(len(names)), list(names), fontsize=_size(len(names)), color=INK, parse_math=False)
-    axes.set_ylim(rows - 0.5, -0.5)
+    axes.set_ylim(rows - 0.5, -0.7)
     axes.tick_params(axis="y", length=0)
     return figure, axes
 

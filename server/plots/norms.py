@@ -35,7 +35,7 @@ MAX_ROWS = 12
 """So many rejected clients have a row of their own."""
 ROW_IN, PANEL_IN = 0.22, 3.6
 LEFT_IN, RIGHT_IN = 1.3, 1.9
-MIN_RATIO = 6.0
+MIN_RATIO = 5.0
 
 
 def draw_norms(result: Mapping[str, Any]) -> Figure:
@@ -113,7 +113,7 @@ def _draw_rejected(axes: Axes, rows: Mapping[str, list[int]], numbers: Sequence[
         axes.plot(rounds, [height] * len(rounds), "x", color=REJECTED, markersize=6, markeredgewidth=1.8, clip_on=False)
     axes.set_yticks(range(len(rows)), list(rows), fontsize=SMALL_PT, color=QUIET, parse_math=False)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=8)
     show_rounds(axes, numbers[0], numbers[-1])
     axes.set_title("× rejected", fontsize=TEXT_PT, color=REJECTED, loc="left", fontweight="bold", pad=3)
     name_axes(axes, "round", "")
