@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
 from server.plots.contenders import draw_contenders, draw_gains
 from server.plots.norms import draw_norms, rejected_rounds
-from server.plots.partition import Counts, draw_partition
+from server.plots.partition import draw_partition
 from server.plots.recall import draw_recall
 from server.plots.style import png
 from server.plots.traffic import draw_traffic
 
-__all__ = ["FOLDER", "baseline_plots", "partition_plot", "run_plots"]
-FOLDER = "plots"
-"""Of an MLflow run."""
+if TYPE_CHECKING:
+    # Not by name at run time: the census reads partitions, which no part of the federation receives.
+    from catalog.census import Census
+
+__all__ = ["FOLDER", "PARTITION", "baseline_plots", "partition_plot", "run_plots"]
+FOLDER, PARTITION = "plots", "partition.png"
+"""Where an MLflow run keeps plots, and what that of its partition is called."""
 
 
 def run_plots(result: Mapping[str, Any]) -> dict[str, bytes]:
@@ -38,6 +42,6 @@ def baseline_plots(result: Mapping[str, Any]) -> dict[str, bytes]:
     return {name: png(figure) for name, figure in plots.items()}
 
 
-def partition_plot(census: Counts, *, by: str, partition: str, seed: int) -> dict[str, bytes]:
-    """The PNG file of a partition, by name; see `draw_partition`."""
-    return {"partition.png": png(draw_partition(census, by=by, partition=partition, seed=seed))}
+def partition_plot(census: Census) -> bytes:
+    """The PNG file of a partition; see `draw_partition`."""
+    return png(draw_partition(census.clients, by=census.by, partition=census.partition, seed=census.seed))

@@ -86,7 +86,7 @@ def _draw_bars(axes: Axes, layers: Sequence[_Layer]) -> None:
     heights = range(len(layers[0].products)) if layers else range(0)
     feet = [0] * len(heights)
     for layer in layers:
-        axes.barh(heights, layer.products, left=feet, height=0.78, color=layer.colour, edgecolor="white", linewidth=0.4)
+        axes.barh(heights, layer.products, left=feet, height=0.78, color=layer.colour, edgecolor="white", linewidth=0.3)
         feet = [foot + width for foot, width in zip(feet, layer.products, strict=True)]
     axes.set_xlim(0, max([1, *feet]))
 
