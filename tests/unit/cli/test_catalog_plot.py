@@ -39,6 +39,7 @@ def test_the_live_partition_is_drawn_and_told(
     store: DirectoryStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     load(store, tmp_path)
+    capsys.readouterr()
     out = tmp_path / "new" / "partition.png"
     command.plot(out, by="season", how=Format.JSON)
     with Image.open(out) as picture:
