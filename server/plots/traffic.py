@@ -79,7 +79,8 @@ def _draw_total(axes: Axes, result: Mapping[str, Any]) -> None:
         axes.yaxis.set_major_locator(LogLocator(numticks=8))
         axes.yaxis.set_minor_formatter(NullFormatter())
     for _, values, colour, width in lines:
-        style = (0, (4, 3)) if values is whole else "-"
+        # Both directions may be equal: the upper of two lines has gaps.
+        style = (0, (4, 3)) if values is whole else "--" if values is down else "-"
         marker = "o" if len(numbers) <= 10 else ""
         axes.plot(
             numbers, values, color=colour, linewidth=width, linestyle=style, marker=marker, markersize=4, clip_on=False
