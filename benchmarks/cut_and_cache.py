@@ -84,7 +84,7 @@ def bars(part: str, found: Found) -> list[Bar]:
     """What a later round may cost, and that it learns the same."""
     apart = abs(found.recall_cached / found.recall_plain - 1) if found.recall_plain else 1.0
     return [
-        Bar(f"{part}: a later round, times faster than without", 5.0, round(found.plain_s / found.cached_s, 2), is_floor=True),
+        Bar(f"{part}: a later round, times faster", 5.0, round(found.plain_s / found.cached_s, 2), is_floor=True),
         Bar(f"{part}: recall@10 apart, as a share", 0.01, round(apart, 5)),
     ]  # fmt: skip
 

@@ -38,6 +38,7 @@ TREE: dict[str, Command | Group] = {
         {
             "load": Command("cli.catalog.load"),
             "stats": Command("cli.catalog.stats"),
+            "plot": Command("cli.catalog.plot"),
             # The steps of `load`, one a process, as the DAG catalog_etl runs them.
             "obtain": Command("cli.catalog.obtain", hidden=True),
             "clean": Command("cli.catalog.clean", hidden=True),

@@ -29,6 +29,7 @@ from federation.training import Trainer
 from server.checkpoints import RunFolder
 from server.errors import RunDiffers, RunUnknown
 from server.gallery import Gallery, load_gallery
+from server.plots import FOLDER, baseline_plots
 from server.stores import open_stores, tracking_uri
 from server.tracking import Tracker
 
@@ -94,6 +95,7 @@ def compare_baselines(
     result = _compare(bench, folder.state_after(int(done["chosen_round"])), centralised or {}, alone or {})
     tracker = Tracker(tracking_uri(settings))
     tracker.log_json(done["mlflow"]["run_id"], BASELINES_FILE, result)
+    tracker.log_files(done["mlflow"]["run_id"], baseline_plots(result), folder=FOLDER)
     return {"run_id": folder.name, **result}
 
 

@@ -32,6 +32,7 @@ from server.gallery import load_gallery
 from server.gathering import Roster
 from server.model_card import model_card
 from server.models import write_model
+from server.plots import FOLDER, run_plots
 from server.rounds import Rounds
 from server.selection import Expected, partition_sizes, wanted_clients
 from server.stores import local_artifacts, open_stores, tracking_uri
@@ -64,6 +65,14 @@ class Run:
     def expected(self) -> Expected:
         """What clients must match."""
         return Expected(self.manifest.version, self.spec.preset.base_hash, partition_sizes(self.manifest))
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What the untrained model finds: zero shot."""
+
+    val: Retrieval
+    test: Retrieval
 
 
 def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder: RunFolder) -> dict[str, Any]:
@@ -131,27 +140,32 @@ def _stages(grid: Grid, run: Run, last: Checkpoint | None) -> dict[str, Any]:
         progress=EncodingProgress(run.teller),
     )
     initial = initial_state(run.spec, gallery.towers)
-    zero_shot = gallery.evaluate(initial, "test")
+    start = _Start(gallery.evaluate(initial, "val"), gallery.evaluate(initial, "test"))
     if not run.tracker.steps(run.tracking_run, START_METRIC):
-        start = _metrics(gallery.evaluate(initial, "val"), "val") | _metrics(zero_shot, "zero_shot")
-        run.tracker.log(run.tracking_run, start, step=0)
+        run.tracker.log(run.tracking_run, _metrics(start.val, "val") | _metrics(start.test, "zero_shot"), step=0)
     rounds = Rounds(run.folder.name, mailbox, roster, new_strategy(run.config))
     course = Course(rounds, gallery, run.folder, run.tracker, run.tracking_run, run.teller)
-    return _conclude(run, gallery, zero_shot, course.run(initial, last))
+    return _conclude(run, gallery, start, course.run(initial, last))
 
 
-def _conclude(run: Run, gallery: Evaluator, zero_shot: Retrieval, final: Checkpoint) -> dict[str, Any]:
+def _conclude(run: Run, gallery: Evaluator, start: _Start, final: Checkpoint) -> dict[str, Any]:
     """Take the round that was best on val, evaluate it on test once, register it as the challenger."""
     chosen = final.best_round
     run.teller.say("testing", message=f"round {chosen} was best on val")
     heads = run.folder.state_after(chosen)
     test = gallery.evaluate(heads, "test")
-    result = _result(run, chosen, heads, test, zero_shot)
+    zero_shot_val = {
+        "recall_at_10": start.val.recall_at_10,
+        "recall_by_client": gallery.recall_by_client(start.val, "val"),
+    }
+    result = _result(run, chosen, heads, test, start.test) | {"zero_shot_val": zero_shot_val}
     # It may have been broken off after this.
     version = run.tracker.registered(run.tracking_run) or _register(run, heads, result)
     run.tracker.set_alias(CHALLENGER, version)
     run.tracker.log(run.tracking_run, _metrics(test, "test"), step=run.config.rounds)
     result["mlflow"]["version"] = version
+    # Last: a picture must not stand between a model that was paid for and the registry.
+    run.tracker.log_files(run.tracking_run, run_plots(result), folder=FOLDER)
     return result
 
 
@@ -176,6 +190,7 @@ def _result(run: Run, chosen: int, heads: Tensors, test: Retrieval, zero_shot: R
         "preset": run.spec.preset.name,
         "catalogue_version": run.manifest.version,
         "trainable_parameters": count(heads),
+        "whole_model_parameters": run.spec.preset.parameters,
         "rounds": [report.as_dict() for report in run.teller.reports],
         "resumed_from": run.teller.resumed_from,
         "chosen_round": chosen,

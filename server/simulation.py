@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +24,9 @@ from typing import Any
 import httpx
 import psutil
 
+from catalog.census import take_census
 from catalog.etl import clean_and_split, obtain, partition
-from catalog.manifest import LIVE_KEY, manifest_of, new_version
+from catalog.manifest import LIVE_KEY, live_manifest, manifest_of, new_version
 from catalog.objects import DirectoryStore, ObjectStore
 from core.names import client_names
 from core.progress import Progress
@@ -34,7 +35,9 @@ from federation.config import FederationConfig
 from server.checkpoints import RunFolder
 from server.errors import RunFailed
 from server.flower import PROGRAMS, Flower, flower_environment
+from server.plots import FOLDER, PARTITION, partition_plot
 from server.runs import FederationResult, Watch, time_limit_s
+from server.tracking import Tracker
 
 LOOPBACK = "127.0.0.1"
 CONNECTION = "simulation"
@@ -121,12 +124,19 @@ def simulate(
         )
         watch = Watch(superlink.flower, flower_run, folder, progress, time_limit_s(config), check=superlink.check)
         result = watch.until_done()
+    _log_partition(DirectoryStore(root / "data"), result["mlflow"])
     return result | ({"faults": faults.model_dump()} if faults else {})
 
 
 def with_shared_cores(config: FederationConfig, *, clients: int, cores: int) -> FederationConfig:
     """The config with a round's deadline for clients that wait for each other: one core serves one at a time."""
     return replace(config, deadline_s=config.deadline_s * math.ceil(clients / cores))
+
+
+def _log_partition(store: ObjectStore, tracked: Mapping[str, str]) -> None:
+    """Keep a plot of who holds what with the run: no ETL run tells it here."""
+    plot = partition_plot(take_census(store, live_manifest(store)))
+    Tracker(tracked["tracking_uri"]).log_files(tracked["run_id"], {PARTITION: plot}, folder=FOLDER)
 
 
 def _remove_clients(root: Path, *, keep: list[str]) -> None:

@@ -32,6 +32,7 @@ FENCES = {
     "alembic": ("catalog",),
     "sqlalchemy": ("catalog",),
     "mlflow": ("server/tracking.py",),
+    "matplotlib": ("server/plots",),
     "strawberry": ("api",),
     "fastapi": ("api",),
     "jose": ("security/tokens.py",),

@@ -45,6 +45,8 @@ class Preset:
     standardise: bool
     """Whether features are standardised before the heads: needed where two towers never met before."""
     init_scale: float
+    parameters: int | None
+    """Of both towers, linear heads and the scale; None where nobody counted."""
     weights: tuple[Weights, ...]
     random_seed: int | None
     source: str = field(compare=False)
@@ -117,6 +119,7 @@ def parse_preset(source: str) -> Preset:
             head_start=HEAD_STARTS[HEAD_STARTS.index(heads["start"])],
             standardise=bool(heads["standardise"]),
             init_scale=float(heads["init_scale"]),
+            parameters=int(data["parameters"]) if "parameters" in data else None,
             weights=tuple(Weights(**w) for w in data.get("weights", [])),
             random_seed=int(random_towers["seed"]) if random_towers else None,
             source=source,

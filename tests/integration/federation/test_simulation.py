@@ -59,6 +59,8 @@ def test_virtual_clients_train_together_and_leave_no_process(root: Path) -> None
     assert result["mlflow"]["tracking_uri"].startswith("sqlite:///")
     assert result["mlflow"]["version"] == "1"
     assert (root / "checkpoints" / "simulated" / "state.json").is_file()
+    plots = {path.name for path in (root / "mlflow").rglob(f"{result['mlflow']['run_id']}/artifacts/plots/*.png")}
+    assert plots == {"recall.png", "bytes.png", "norms.png", "partition.png"}
     assert not list(marked())
     assert set(result["rounds"][0]["recall_by_client"]) <= {"aurora", "boreal", "cobre", "duna"}
     compared = compare_baselines(

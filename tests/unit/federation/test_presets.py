@@ -44,6 +44,30 @@ def test_weights_from_the_hub_say_how_to_get_them_where_the_hub_cannot_be_reache
         _ = load_preset(name).base_hash
 
 
+@pytest.mark.parametrize("name", sorted(set(preset_names()) - FROM_THE_HUB))
+def test_parameters_of_the_whole_model_are_those_of_its_towers_and_heads(name: str) -> None:
+    preset = load_preset(name)
+    towers = build_towers(preset)
+    stages = [*towers.image.modules(), *towers.text.modules()]
+    in_towers = {id(tensor): tensor.numel() for stage in stages for tensor in stage.parameters()}
+    heads = preset.embed_dim * (preset.image_features + preset.text_features)
+    assert preset.parameters == sum(in_towers.values()) + heads + 1
+
+
+@pytest.mark.parametrize("name", sorted(FROM_THE_HUB))
+def test_parameters_of_a_model_of_open_clip_are_those_of_its_architecture(name: str) -> None:
+    prepare_for_open_clip()
+    from open_clip.model import CLIP
+
+    preset = load_preset(name)
+    with torch.device("meta"):
+        assert preset.parameters == sum(tensor.numel() for tensor in CLIP(**preset.open_clip).parameters())
+
+
+def test_a_model_whose_parameters_nobody_counted_has_none(small_clip: str) -> None:
+    assert load_preset(small_clip).parameters is None
+
+
 @pytest.mark.parametrize("name", ["nope", "../lite", "", "lite.json"])
 def test_unknown_preset_lists_the_known_ones(name: str) -> None:
     with pytest.raises(PresetError, match="lite"):
