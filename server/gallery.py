@@ -47,8 +47,11 @@ class Gallery:
         return {client: float(recalls[rows].mean()) for client, rows in self.clients[split].items() if len(rows)}
 
     def evaluate(self, state: Tensors, split: str) -> Retrieval:
+        """Rank the whole gallery for each distinct title of ``split`` by the model of this state."""
+        return self.rank(Encoder.load(self.spec, state, towers=self.towers), split)
+
+    def rank(self, encoder: Encoder, split: str) -> Retrieval:
         """Rank the whole gallery for each distinct title of ``split``."""
-        encoder = Encoder.load(self.spec, state, towers=self.towers)
         titles = self.queries[split]
         return evaluate_retrieval(
             encoder.embed_texts(Activations(self.products.texts.pick(titles))),
