@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from cli.errors import AirflowRefused, AirflowUnreachable
 
 TIMEOUT_S = 8.0
+DEAD_S, SLOW_S = 5.0, 60.0
 NOT_FOUND = 404
 FINISHED = ("success", "failed")
 
@@ -30,6 +31,13 @@ class DagRun:
     def is_finished(self) -> bool:
         """Whether it will not change any more."""
         return self.state in FINISHED
+
+
+def _is_enough(state: RetryCallState) -> bool:
+    """Whether to give up: soon where nobody listens, later where an answer is slow, as on a busy machine."""
+    error = state.outcome.exception() if state.outcome else None
+    is_slow = error is not None and isinstance(error.__cause__, httpx.TimeoutException)
+    return (state.seconds_since_start or 0.0) >= (SLOW_S if is_slow else DEAD_S)
 
 
 class Airflow:
@@ -98,9 +106,7 @@ class Airflow:
     def _call(self, method: str, path: str, **options: Any) -> Any:
         return self._checked(self._request(method, path, **options))
 
-    @retry(
-        retry=retry_if_exception_type(AirflowUnreachable), stop=stop_after_delay(5), wait=wait_fixed(1), reraise=True
-    )
+    @retry(retry=retry_if_exception_type(AirflowUnreachable), stop=_is_enough, wait=wait_fixed(1), reraise=True)
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         response = self._send(method, path, **options)
         if response.status_code == httpx.codes.UNAUTHORIZED:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from cli.airflow import Airflow
-from cli.errors import AirflowRefused
+from cli.errors import AirflowRefused, AirflowUnreachable
 
 
 def airflow(answer: Callable[[httpx.Request], httpx.Response]) -> Airflow:
@@ -82,3 +82,25 @@ def test_a_wrong_password_is_refused_and_not_tried_for_ever() -> None:
     )
     with pytest.raises(AirflowRefused, match="/auth/token: 401"):
         refused.run("dag", "run")
+
+
+@pytest.mark.parametrize(("error", "calls"), [(httpx.ReadTimeout("slow"), 2), (httpx.ConnectError("dead"), 1)])
+def test_slow_answer_is_waited_for_longer_than_none(
+    error: httpx.TransportError, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.airflow.DEAD_S", 0.0)
+    asked: list[httpx.Request] = []
+
+    def play(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if len(asked) == 1:
+            raise error
+        return httpx.Response(404)
+
+    client = airflow(play)
+    if calls == 1:
+        with pytest.raises(AirflowUnreachable, match="dead"):
+            client.run("dag", "run")
+    else:
+        assert client.run("dag", "run") is None
+    assert len(asked) == calls
