@@ -22,6 +22,7 @@ from benchmarks.reporting import Bar, report, table
 from federation.config import ENCODINGS, FederationConfig
 from federation.encoding import LazyTowers
 from federation.error_feedback import compress
+from federation.evaluation import Retrieval
 from federation.model import initial_state
 from federation.presets import load_preset
 from federation.spec import ModelSpec
@@ -66,14 +67,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tejido-bench-") as folder:
         found += measure(random_vit(Path(folder)), label="vit-b-32")
     bench = Bench.open(FederationConfig(), load_catalogue())
-    recall = {encoding: recall_of(bench, encoding) for encoding in ENCODINGS}
+    found_by = {encoding: retrieval_of(bench, encoding) for encoding in ENCODINGS}
     figures = {f"{one.model}, {one.part}, {one.encoding}": asdict(one) | {"share": share(one, found)} for one in found}
     report(
         "traffic",
         __doc__ or "",
-        shown=tables(found, recall),
-        figures=figures | {"recall_at_10": recall},
-        bars=bars(found, recall),
+        shown=tables(found, found_by),
+        figures=figures
+        | {"recall_at_10": {encoding: one.recall_at_10 for encoding, one in found_by.items()}}
+        | {"mrr": {encoding: one.mrr for encoding, one in found_by.items()}},
+        bars=bars(found, found_by),
     )
 
 
@@ -100,11 +103,11 @@ def drawn_like(state: Tensors) -> Tensors:
     return {name: draw(array.shape, np.float32) * np.float32(1e-3) for name, array in state.items()}
 
 
-def recall_of(bench: Bench, encoding: str) -> float:
-    """recall@10 on test of a short run whose tensors travel so in both directions; the last round's."""
+def retrieval_of(bench: Bench, encoding: str) -> Retrieval:
+    """What a short run whose tensors travel so in both directions finds on test after its last round."""
     config = FederationConfig(rounds=ROUNDS, local_epochs=EPOCHS, encoding=encoding, encoding_down=encoding)
     *_, last = bench.federate(bench.clients(CLIENTS), config)
-    return bench.gallery.evaluate(last.state, "test").recall_at_10
+    return bench.gallery.evaluate(last.state, "test")
 
 
 def share(one: Traffic, found: list[Traffic]) -> float:
@@ -113,25 +116,25 @@ def share(one: Traffic, found: list[Traffic]) -> float:
     return one.both / plain.both
 
 
-def tables(found: list[Traffic], recall: dict[str, float]) -> str:
+def tables(found: list[Traffic], found_by: dict[str, Retrieval]) -> str:
     """Bytes by part and encoding; recall by encoding."""
     rows = [
         (one.model, one.part, one.encoding, f"{one.parameters:,}", f"{one.up:,}", f"{one.down:,}", _percent(one, found))
         for one in found
     ]
     head = ("model", "trained", "encoding", "parameters", "bytes up", "bytes down", "of fp32 over all")
-    costs = [(encoding, f"{value:.4f}") for encoding, value in recall.items()]
-    return f"{table(head, rows)}\n\n{table(('lite, heads, both directions', 'recall@10 on test'), costs)}"
+    costs = [(encoding, f"{one.recall_at_10:.4f}", f"{one.mrr:.5f}") for encoding, one in found_by.items()]
+    return f"{table(head, rows)}\n\n{table(('lite, heads, both directions', 'recall@10 on test', 'MRR'), costs)}"
 
 
-def bars(found: list[Traffic], recall: dict[str, float]) -> list[Bar]:
+def bars(found: list[Traffic], found_by: dict[str, Retrieval]) -> list[Bar]:
     """What heads in int8 may take, and what they may lose."""
     taken = [
         Bar(f"{one.model}: heads int8, share of fp32 FedAvg over the whole model", BAR, round(share(one, found), 6))
         for one in found
         if (one.part, one.encoding) == ("heads", COARSE)
     ]
-    lost = round(recall[PLAIN] - recall[COARSE], 4)
+    lost = round(found_by[PLAIN].recall_at_10 - found_by[COARSE].recall_at_10, 4)
     return [*taken, Bar("lite: recall@10 that heads int8 lose, both directions", LOSS_BAR, lost)]
 
 

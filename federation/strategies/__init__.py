@@ -7,6 +7,7 @@ from collections.abc import Callable
 from federation.config import FederationConfig
 from federation.errors import FederationConfigError
 from federation.strategies.bulyan import Bulyan
+from federation.strategies.cosinekrum import CosineKrum
 from federation.strategies.fedadagrad import FedAdagrad
 from federation.strategies.fedadam import FedAdam
 from federation.strategies.fedavg import FedAvg
@@ -31,6 +32,7 @@ STRATEGIES: dict[str, Callable[[FederationConfig], Strategy]] = {
     "krum": Krum,
     "multikrum": MultiKrum,
     "bulyan": Bulyan,
+    "cosinekrum": CosineKrum,
 }
 
 

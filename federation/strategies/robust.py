@@ -64,7 +64,7 @@ class RobustStrategy:
                 f"{self.needed()}; {len(self._deltas)} updates count.",
                 hint="Take part with more clients, lower `attackers`, or choose another strategy.",
             )
-        combined = self._combine()
+        combined = self.combine()
         rate = np.float32(self.config.server_learning_rate or 1.0)
         return {name: (array + rate * combined[name]).astype(np.float32) for name, array in state.items()}
 
@@ -75,7 +75,8 @@ class RobustStrategy:
     def load_state_dict(self, tensors: Tensors) -> None:
         """Nothing to go on from."""
 
-    def _combine(self) -> Tensors:
+    def combine(self) -> Tensors:
+        """The combined delta of the round, by Flower's strategy; raises TooFewUpdates when that has not enough."""
         messages = [_message(delta) for delta in self._deltas]
         updates, self._deltas = len(self._deltas), []
         try:

@@ -5,8 +5,14 @@ import pytest
 
 from benchmarks.traffic import PARTS, WHOLE, Traffic, bars, drawn_like, measure, share, tables
 from federation.config import ENCODINGS
+from federation.evaluation import Retrieval
 from federation.tensors import size_bytes
 from tests.models import tiny_state
+
+
+def retrieval(recall: float) -> Retrieval:
+    values = np.array([recall])
+    return Retrieval(1, values, values, values)
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +33,12 @@ def test_every_part_is_measured_in_every_encoding_and_less_is_less(measured: lis
 
 def test_shares_are_of_plain_averaging_over_the_whole_model(measured: list[Traffic]) -> None:
     assert [share(one, measured) for one in measured if (one.part, one.encoding) == (WHOLE, "fp32")] == [1.0]
-    held = bars(measured, {"fp32": 0.5, "fp16": 0.5, "int8": 0.48})
+    found_by = {"fp32": retrieval(0.5), "int8": retrieval(0.48)}
+    held = bars(measured, found_by)
     assert [bar.measured for bar in held][-1] == 0.02
     assert not held[-1].holds
     assert 0 < held[0].measured < 1
-    assert "tiny" in tables(measured, {"fp32": 0.5})
+    assert "tiny" in tables(measured, found_by)
 
 
 def test_update_is_drawn_in_the_states_shapes() -> None:

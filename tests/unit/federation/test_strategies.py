@@ -21,7 +21,7 @@ from tests.models import tiny_config
 
 SHAPES = {"matrix": (5, 300), "kernel": (4, 3, 3, 3), "log_scale": ()}
 MEANS = ("fedavg", "fedavgm", "fedadam", "fedyogi", "fedadagrad")
-ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan")
+ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan", "cosinekrum")
 
 
 def drawn(seed: int, scale: float = 1.0) -> Tensors:
@@ -163,6 +163,34 @@ def test_krum_takes_those_that_lie_closest_to_the_others(name: str) -> None:
         np.testing.assert_allclose(found[tensor], stacked(deltas, tensor)[chosen].mean(axis=0), atol=1e-5)
 
 
+def towards(direction: Tensors, seed: int, length: float) -> Tensors:
+    """About that way, and as long as said."""
+    noise = drawn(seed, 0.5)
+    found = {name: direction[name] + noise[name] for name in SHAPES}
+    norm = np.sqrt(sum(float((array**2).sum()) for array in found.values()))
+    return {name: (array * np.float32(length / norm)).astype(np.float32) for name, array in found.items()}
+
+
+def test_choice_by_direction_leaves_out_the_sign_flip_where_krum_leaves_out_the_longest() -> None:
+    way, zero = drawn(1), {n: np.zeros(s, np.float32) for n, s in SHAPES.items()}
+    honest = [towards(way, seed, 10.0) for seed in range(10, 15)] + [towards(way, 15, 40.0)]
+    flipped = {name: -array for name, array in towards(way, 16, 10.0).items()}
+    by_direction = after_round(strategy("cosinekrum", attackers=1), zero, [flipped, *honest])
+    clipped = [*honest[:5], {name: array / np.float32(4) for name, array in honest[5].items()}]
+    for tensor in SHAPES:
+        np.testing.assert_allclose(by_direction[tensor], stacked(clipped, tensor).mean(axis=0), atol=1e-5)
+    by_distance = after_round(strategy("multikrum", attackers=1), zero, [flipped, *honest])
+    for tensor in SHAPES:
+        np.testing.assert_allclose(by_distance[tensor], stacked([flipped, *honest[:5]], tensor).mean(axis=0), atol=1e-5)
+
+
+def test_choice_by_direction_bears_updates_that_are_nothing() -> None:
+    state, nothing = drawn(99), {n: np.zeros(s, np.float32) for n, s in SHAPES.items()}
+    found = after_round(strategy("cosinekrum", attackers=1), state, [nothing] * 5)
+    for tensor in SHAPES:
+        np.testing.assert_array_equal(found[tensor], state[tensor])
+
+
 @pytest.mark.parametrize("name", ROBUST)
 def test_one_attacker_of_seven_cannot_move_the_state_far(name: str) -> None:
     honest = [drawn(1, 1.0)] * 6
@@ -172,7 +200,9 @@ def test_one_attacker_of_seven_cannot_move_the_state_far(name: str) -> None:
         assert state[tensor].dtype == np.float32
 
 
-@pytest.mark.parametrize(("name", "needed"), [("fedmedian", 3), ("fedtrimmedavg", 3), ("krum", 5), ("bulyan", 7)])
+@pytest.mark.parametrize(
+    ("name", "needed"), [("fedmedian", 3), ("fedtrimmedavg", 3), ("krum", 5), ("bulyan", 7), ("cosinekrum", 5)]
+)
 def test_robust_strategy_says_how_many_updates_it_needs(name: str, needed: int) -> None:
     with pytest.raises(TooFewUpdates, match=f"at least {needed}"):
         after_round(strategy(name, attackers=1), drawn(0), [drawn(i) for i in range(needed - 1)])
