@@ -31,7 +31,7 @@ PARTITIONS = ("iid", "dirichlet(0.5, sub_category)")
 ATTACKS: tuple[Attack, ...] = get_args(Attack)
 CLEAN = "none"
 MEAN, UNCHECKED = "fedavg", "fedavg, unchecked"
-ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan", "cosinekrum")
+ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan", "fedcosine")
 LOSS_BAR = 0.02
 """In recall@10, absolute: two points."""
 

@@ -16,7 +16,7 @@ HEADS = ("linear", "residual")
 ENCODINGS = ("fp32", "fp16", "int8")
 STRATEGIES = (
     "fedavg", "fedavgm", "fedadam", "fedyogi", "fedadagrad",
-    "fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan", "cosinekrum",
+    "fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan", "fedcosine",
 )  # fmt: skip
 
 

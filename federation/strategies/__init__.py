@@ -7,11 +7,11 @@ from collections.abc import Callable
 from federation.config import FederationConfig
 from federation.errors import FederationConfigError
 from federation.strategies.bulyan import Bulyan
-from federation.strategies.cosinekrum import CosineKrum
 from federation.strategies.fedadagrad import FedAdagrad
 from federation.strategies.fedadam import FedAdam
 from federation.strategies.fedavg import FedAvg
 from federation.strategies.fedavgm import FedAvgM
+from federation.strategies.fedcosine import FedCosine
 from federation.strategies.fedmedian import FedMedian
 from federation.strategies.fedtrimmedavg import FedTrimmedAvg
 from federation.strategies.fedyogi import FedYogi
@@ -32,7 +32,7 @@ STRATEGIES: dict[str, Callable[[FederationConfig], Strategy]] = {
     "krum": Krum,
     "multikrum": MultiKrum,
     "bulyan": Bulyan,
-    "cosinekrum": CosineKrum,
+    "fedcosine": FedCosine,
 }
 
 

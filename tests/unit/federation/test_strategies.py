@@ -21,7 +21,7 @@ from tests.models import tiny_config
 
 SHAPES = {"matrix": (5, 300), "kernel": (4, 3, 3, 3), "log_scale": ()}
 MEANS = ("fedavg", "fedavgm", "fedadam", "fedyogi", "fedadagrad")
-ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan", "cosinekrum")
+ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan", "fedcosine")
 
 
 def drawn(seed: int, scale: float = 1.0) -> Tensors:
@@ -175,7 +175,7 @@ def test_choice_by_direction_leaves_out_the_sign_flip_where_krum_leaves_out_the_
     way, zero = drawn(1), {n: np.zeros(s, np.float32) for n, s in SHAPES.items()}
     honest = [towards(way, seed, 10.0) for seed in range(10, 15)] + [towards(way, 15, 40.0)]
     flipped = {name: -array for name, array in towards(way, 16, 10.0).items()}
-    by_direction = after_round(strategy("cosinekrum", attackers=1), zero, [flipped, *honest])
+    by_direction = after_round(strategy("fedcosine", attackers=1), zero, [flipped, *honest])
     clipped = [*honest[:5], {name: array / np.float32(4) for name, array in honest[5].items()}]
     for tensor in SHAPES:
         np.testing.assert_allclose(by_direction[tensor], stacked(clipped, tensor).mean(axis=0), atol=1e-5)
@@ -184,9 +184,20 @@ def test_choice_by_direction_leaves_out_the_sign_flip_where_krum_leaves_out_the_
         np.testing.assert_allclose(by_distance[tensor], stacked([flipped, *honest[:5]], tensor).mean(axis=0), atol=1e-5)
 
 
+def test_choice_by_direction_leaves_out_nobody_where_all_agree_or_none_does() -> None:
+    zero = {n: np.zeros(s, np.float32) for n, s in SHAPES.items()}
+    for deltas in ([towards(drawn(1), seed, 10.0) for seed in range(7)], [drawn(seed, 1.0) for seed in range(7)]):
+        found = after_round(strategy("fedcosine", attackers=2), zero, deltas)
+        norms = np.linalg.norm(np.stack([np.concatenate([d[n].ravel() for n in SHAPES]) for d in deltas]), axis=1)
+        shares = np.minimum(1, np.median(norms) / norms) / len(deltas)
+        for tensor in SHAPES:
+            expected = np.tensordot(shares, stacked(deltas, tensor), axes=1)
+            np.testing.assert_allclose(found[tensor], expected, atol=1e-5)
+
+
 def test_choice_by_direction_bears_updates_that_are_nothing() -> None:
     state, nothing = drawn(99), {n: np.zeros(s, np.float32) for n, s in SHAPES.items()}
-    found = after_round(strategy("cosinekrum", attackers=1), state, [nothing] * 5)
+    found = after_round(strategy("fedcosine", attackers=1), state, [nothing] * 5)
     for tensor in SHAPES:
         np.testing.assert_array_equal(found[tensor], state[tensor])
 
@@ -201,7 +212,7 @@ def test_one_attacker_of_seven_cannot_move_the_state_far(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "needed"), [("fedmedian", 3), ("fedtrimmedavg", 3), ("krum", 5), ("bulyan", 7), ("cosinekrum", 5)]
+    ("name", "needed"), [("fedmedian", 3), ("fedtrimmedavg", 3), ("krum", 5), ("bulyan", 7), ("fedcosine", 4)]
 )
 def test_robust_strategy_says_how_many_updates_it_needs(name: str, needed: int) -> None:
     with pytest.raises(TooFewUpdates, match=f"at least {needed}"):
