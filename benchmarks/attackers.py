@@ -5,7 +5,7 @@ attacks in every round, in each way that clients/faults.py knows; the coordinato
 by one of the robust strategies, and checks each update first as it always does. The first line shows the mean
 without those checks. recall@10 is that of the round that was best on val, on the whole gallery; a run that ends without
 a model has 0. The robust mode is the strategy whose worst attack, over both partitions, costs least.
-Usage: python -m benchmarks.attackers [--rounds 8] [--robust NAME …]
+Usage: python -m benchmarks.attackers [--rounds 8] [--seed 0] [--robust NAME …]
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from core.settings import Attack, SimulationFaults
 from federation.config import FederationConfig
 from server.simulation import chosen_attackers
 
-CLIENTS, ATTACKERS, SEED = 7, 1, 0
+CLIENTS, ATTACKERS = 7, 1
 PARTITIONS = ("iid", "dirichlet(0.5, sub_category)")
 ATTACKS: tuple[Attack, ...] = get_args(Attack)
 CLEAN = "none"
@@ -58,11 +58,12 @@ def main() -> None:
     """Play all runs, print, write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0, help="of the first heads and the batches, and of who attacks")
     parser.add_argument("--robust", nargs="+", choices=ROBUST, default=ROBUST, help="robust strategies to try")
     options = parser.parse_args()
     # The coordinator tells of every attempt that it repeats.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    config = FederationConfig(rounds=options.rounds, local_epochs=4, attackers=ATTACKERS, seed=SEED)
+    config = FederationConfig(rounds=options.rounds, local_epochs=4, attackers=ATTACKERS, seed=options.seed)
     played = []
     for one in play_all(Bench.open(config, load_catalogue()), config, (UNCHECKED, MEAN, *options.robust)):
         played.append(one)
@@ -72,7 +73,12 @@ def main() -> None:
         "attackers",
         __doc__ or "",
         shown=f"{tables(played)}\n\n* with updates that were refused\nthe robust mode: {robust}",
-        figures={"robust_mode": robust, "rounds": config.rounds, "runs": [asdict(one) for one in played]},
+        figures={
+            "robust_mode": robust,
+            "rounds": config.rounds,
+            "seed": config.seed,
+            "runs": [asdict(one) for one in played],
+        },
         bars=bars(played, robust),
     )
 
@@ -90,8 +96,8 @@ def play(bench: Bench, clients: Clients, config: FederationConfig, about: Played
     """One run: the round that is best on val, looked at on test."""
     faults = SimulationFaults()
     if about.attack != CLEAN:
-        attackers = chosen_attackers(CLIENTS, ATTACKERS, seed=SEED)
-        faults = SimulationFaults.model_validate({"attackers": attackers, "attack": about.attack, "seed": SEED})
+        attackers = chosen_attackers(CLIENTS, ATTACKERS, seed=config.seed)
+        faults = SimulationFaults.model_validate({"attackers": attackers, "attack": about.attack, "seed": config.seed})
     config = replace(config, strategy=about.strategy.split(",")[0])
     is_validated = about.strategy != UNCHECKED
     rounds: list[Outcome] = []
