@@ -1,17 +1,19 @@
 """What an encoding left out of a client's last update, kept on its disk and added to its next one.
 
-One file a round: a round that is repeated starts from what there was before it, not from its own first attempt.
+One file a round: a round that is repeated starts from what there was before it, not from its own first attempt. Those
+of the last runs are kept, as a run may be resumed; each is as large as an update.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from core.files import write_atomically
 from federation.tensors import Tensors, from_safetensors, to_safetensors
 
-KEPT = 3
+KEPT_ROUNDS, KEPT_RUNS = 3, 3
 ROUND = re.compile(r"round-(\d+)\.safetensors")
 
 
@@ -28,10 +30,13 @@ class Residuals:
         return from_safetensors(self._path(max(earlier))) if earlier else None
 
     def save(self, round_number: int, residual: Tensors) -> None:
-        """Keep what this round left; what only older rounds need is removed."""
+        """Keep what this round left; what only older rounds, or older runs, need is removed."""
         write_atomically(self._path(round_number), to_safetensors(residual))
-        for old in self._rounds()[:-KEPT]:
+        for old in self._rounds()[:-KEPT_ROUNDS]:
             self._path(old).unlink(missing_ok=True)
+        runs = sorted(self._folder.parent.iterdir(), key=lambda run: run.stat().st_mtime)
+        for ended in runs[:-KEPT_RUNS]:
+            shutil.rmtree(ended)
 
     def _rounds(self) -> list[int]:
         found = (ROUND.fullmatch(path.name) for path in self._folder.glob("round-*.safetensors"))

@@ -118,11 +118,10 @@ class Stack:
 
         Raises:
             EmbeddedError: it did not start; the rest of the stack goes on.
+            KeyError: this stack runs no such service.
         """
-        services = self._layout.services if self._layout else ()
-        for service in services:
-            if service.slug == slug:
-                self._running.restart(service, self._cancel)
+        services = {service.slug: service for service in (self._layout.services if self._layout else ())}
+        self._running.restart(services[slug], self._cancel)
 
     def wait(self) -> None:
         """Watch until a service crashes or the process is interrupted.

@@ -10,6 +10,7 @@ from federation.errors import FederationConfigError, PresetError
 from federation.presets import Preset, load_preset, parse_preset
 
 INPUT_CUT = -1
+"""The cut below everything: nothing is frozen, and what is cached is the prepared input."""
 ALL_BLOCKS = -1
 
 

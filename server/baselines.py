@@ -21,6 +21,7 @@ from core.progress import Progress
 from core.settings import Settings
 from federation.comparison import paired_bootstrap
 from federation.config import FederationConfig
+from federation.errors import FederationConfigError
 from federation.evaluation import Retrieval
 from federation.model import initial_model
 from federation.spec import ModelSpec
@@ -150,10 +151,15 @@ class _Bench:
     def train(self, name: str, rows: NDArray[np.int64], changes: Changes) -> Contender:
         """Train on these products in one place; the optimiser lives through all rounds.
 
-        Rounds, epochs and the model are the federation's: otherwise neither the samples nor the part would be the same.
+        Raises:
+            FederationConfigError: ``changes`` would change what all contenders have in common.
         """
+        if shared := sorted(set(changes) & set(SHARED)):
+            raise FederationConfigError(
+                f"A baseline has {', '.join(shared)} from its run.",
+                hint="Otherwise neither the samples nor the trained part would be the same.",
+            )
         config = replace(self._config, **changes)
-        config = replace(config, **{name: getattr(self._config, name) for name in SHARED})
         best: tuple[float, int, Tensors] | None = None
         for round_number, state in self._rounds(name, rows, config):
             recall = self.gallery.evaluate(state, "val").recall_at_10

@@ -38,7 +38,7 @@ class Weights:
         Raises:
             WeightsError: nothing is pinned and there is no file.
         """
-        return self.sha256 or _digest_of(self.existing_path())
+        return self.sha256 or _digest(self.existing_path())
 
     def existing_path(self) -> Path:
         """The file; raises WeightsError when there is none."""
@@ -54,7 +54,7 @@ class Weights:
             WeightsError: it is missing, or holds something else.
         """
         path = self.existing_path()
-        found = _digest_of(path)
+        found = _digest(path)
         if self.sha256 and found != self.sha256:
             raise WeightsError(
                 f"Base weights {self.path} have SHA-256 {found[:12]}…, the preset pins {self.sha256[:12]}….",
@@ -109,8 +109,14 @@ def _from_hub(name: str) -> Path:
     raise WeightsError(f"{name} holds none of {', '.join(HUB_FILES)}.", hint=_how_to_get(name))
 
 
+def _digest(path: Path) -> str:
+    """The file's SHA-256, computed again whenever it may have changed."""
+    found = path.stat()
+    return _digest_of(path, found.st_mtime_ns, found.st_size)
+
+
 @lru_cache(maxsize=64)
-def _digest_of(path: Path) -> str:
+def _digest_of(path: Path, _mtime_ns: int, _size: int) -> str:
     return file_sha256(path)
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-INPUT = -1
-"""The cut below everything: nothing is frozen, and what is cached is the prepared input."""
+from federation.spec import INPUT_CUT
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Tower:
     """One tower of a preset, without its projection.
 
     Cuts are counted from below: 0 lies between the entry and the first block, ``len(blocks)`` above the exit (what is
-    cached then are features), `INPUT` below the entry.
+    cached then are features), `INPUT_CUT` below the entry.
     """
 
     entry: Stage
@@ -52,7 +51,7 @@ class Tower:
 
     def below(self, cut: int) -> list[Stage]:
         """The stages that are computed once."""
-        if cut == INPUT:
+        if cut == INPUT_CUT:
             return []
         exits = [self.exit] if cut == len(self.blocks) else []
         return [self.entry, *self.blocks[:cut], *exits]
@@ -61,7 +60,7 @@ class Tower:
         """The stages that training passes through."""
         if cut == len(self.blocks):
             return []
-        entries = [self.entry] if cut == INPUT else []
+        entries = [self.entry] if cut == INPUT_CUT else []
         return [*entries, *self.blocks[max(cut, 0) :], self.exit]
 
     def modules(self) -> list[Stage]:

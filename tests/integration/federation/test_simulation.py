@@ -15,6 +15,7 @@ from catalog.errors import EmptyPartition
 from core.progress import NoProgress
 from core.settings import Settings, SimulationFaults
 from federation.config import FederationConfig
+from federation.errors import FederationConfigError
 from server.baselines import compare_baselines
 from server.errors import RunFailed
 from server.simulation import MARK, prepare_simulation, simulate
@@ -75,6 +76,13 @@ def test_virtual_clients_train_together_and_leave_no_process(root: Path) -> None
     assert samples["centralised"] == samples["federated"] == sum(samples[name] for name in names[3:])
     assert compared["contenders"][0]["recall_at_10"] == result["recall_at_10"]["challenger"]
     assert all(0 <= row["alone"] <= 1 for row in compared["clients"])
+    with pytest.raises(FederationConfigError, match="rounds"):
+        compare_baselines(
+            Settings(_env_file=None, simulation_dir=root, cache_dir=root / "cache"),
+            "simulated",
+            NoProgress(),
+            alone={"rounds": 50},
+        )
 
 
 def test_towers_train_together_and_travel_as_int8(root: Path) -> None:

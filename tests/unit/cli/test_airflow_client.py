@@ -104,3 +104,18 @@ def test_slow_answer_is_waited_for_longer_than_none(
     else:
         assert client.run("dag", "run") is None
     assert len(asked) == calls
+
+
+def test_run_that_a_slow_attempt_has_started_is_not_refused_to_the_next() -> None:
+    asked: list[str] = []
+
+    def play(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        if asked == ["POST"]:
+            raise httpx.ReadTimeout("slow")
+        if request.method == "POST":
+            return httpx.Response(409, text="exists")
+        return httpx.Response(200, json={"state": "queued", "duration": None})
+
+    airflow(play).trigger("dag", "run", {})
+    assert asked == ["POST", "POST", "GET"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from clients.dataset import Dataset, open_dataset
 from clients.description import describe
 from clients.errors import BaseMismatch, ClientMisconfigured, PartitionStale, SimulatedCrash
 from clients.learning import Contribution, Learner, Task
-from clients.residuals import Residuals
+from clients.residuals import KEPT_RUNS, Residuals
 from core.settings import Settings
 from federation.presets import load_preset
 from federation.wire import from_record, to_record, unpack
@@ -221,3 +222,13 @@ def test_simulated_dropout_reaches_the_coordinator_as_an_error_not_as_a_refusal(
     monkeypatch.setenv("TEJIDO_SIMULATION_FAULTS", '{"dropout": 0.999999}')
     with pytest.raises(SimulatedCrash, match="boreal drops out of round 1"):
         asked(MessageType.TRAIN, training(), root, monkeypatch)
+
+
+def test_residuals_of_old_runs_do_not_fill_the_client_s_disk(tmp_path: Path) -> None:
+    for number in range(KEPT_RUNS + 2):
+        residuals = Residuals(tmp_path, owner="aurora", run=f"run-{number}")
+        residuals.save(1, {"x": np.zeros(2, np.float32)})
+        folder = tmp_path / "aurora" / "residuals" / f"run-{number}"
+        os.utime(folder, (number, number))
+    left = sorted(path.name for path in (tmp_path / "aurora" / "residuals").iterdir())
+    assert left == [f"run-{number}" for number in range(2, KEPT_RUNS + 2)]

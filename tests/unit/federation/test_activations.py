@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,8 +131,6 @@ def test_products_keep_their_order_and_share_their_captions(tmp_path: Path, prod
 
 
 def test_product_whose_picture_cannot_be_read_is_left_out_and_counted(tmp_path: Path, products: list[Product]) -> None:
-    from dataclasses import replace
-
     broken = replace(products[3], image=b"no picture", image_sha256="0" * 64)
     features = FeatureSource(tiny_spec(), root=tmp_path, owner="aurora").of([*products[:3], broken, *products[4:]])
     assert features.skipped == {UNREADABLE: 1}

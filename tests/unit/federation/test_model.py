@@ -19,6 +19,7 @@ from federation.model import build_model, initial_model, initial_state, trained_
 from federation.presets import load_preset
 from federation.spec import ModelSpec
 from federation.tensors import from_safetensors
+from federation.towers.stages import run
 from tests.models import tiny_config, tiny_spec, tiny_state
 
 PARTS = ["heads", "lora", "full"]
@@ -68,8 +69,6 @@ def test_adapters_fold_into_the_maps_without_changing_the_model(towers: LazyTowe
     generator = np.random.default_rng(0)
     state = {name: a + 0.1 * generator.standard_normal(a.shape).astype(np.float32) for name, a in state.items()}
     hidden = towers().tokens(["red shirt", "blue"])
-    from federation.towers.stages import run
-
     below = run(towers().text.below(spec.text_cut), hidden)
     with torch.inference_mode():
         apart = trained_model(spec, state, towers).embed_texts(below)

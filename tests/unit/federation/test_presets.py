@@ -11,7 +11,7 @@ import torch
 from federation.encoding import LazyTowers, encode_images, encode_texts, image_batch, text_batch
 from federation.errors import PresetError, WeightsError
 from federation.model import initial_model
-from federation.presets import load_preset, parse_preset, preset_names
+from federation.presets import Weights, file_sha256, load_preset, parse_preset, preset_names
 from federation.spec import ModelSpec
 from federation.torch_fixes import prepare_for_open_clip
 from federation.towers import build_towers
@@ -93,6 +93,18 @@ def test_other_weights_are_refused_and_change_the_base_hash(tmp_path: Path, monk
         build_towers(forged)
     pinned = dataclasses.replace(preset, weights=(dataclasses.replace(preset.weights[0], sha256="0" * 64),))
     assert pinned.base_hash != preset.base_hash
+
+
+def test_file_that_changes_after_it_was_checked_is_checked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEJIDO_WEIGHTS_DIR", str(tmp_path))
+    (tmp_path / "weights.pt").write_bytes(b"good")
+    pinned = Weights("both", "open_clip", "file:weights.pt", file_sha256(tmp_path / "weights.pt"))
+    assert pinned.verified_path() == tmp_path / "weights.pt"
+    (tmp_path / "weights.pt").write_bytes(b"swapped")
+    with pytest.raises(WeightsError, match="pins"):
+        pinned.verified_path()
 
 
 def test_missing_weights_say_what_is_missing() -> None:

@@ -13,10 +13,11 @@ from federation.encoding import encode_images, encode_texts
 from federation.errors import ImageError
 from federation.preprocessing import decode, pixels, square
 from federation.presets import load_preset
+from federation.spec import INPUT_CUT
 from federation.torch_fixes import prepare_for_open_clip
 from federation.towers import Hidden, Tower, Towers, build_towers
 from federation.towers.attention import SplitAttention
-from federation.towers.stages import INPUT, run, run_by_length
+from federation.towers.stages import run, run_by_length
 
 RED = Image.new("RGB", (60, 80), "red")
 TEXTS = ["red shirt", "a much longer caption about a pair of blue running shoes for men"]
@@ -92,7 +93,7 @@ def test_features_do_not_depend_on_what_else_is_in_the_batch(lite: Towers, tiny:
 
 
 def every_cut(tower: Tower) -> range:
-    return range(INPUT, len(tower.blocks) + 1)
+    return range(INPUT_CUT, len(tower.blocks) + 1)
 
 
 @pytest.mark.parametrize("name", ["lite", "tiny"])

@@ -13,6 +13,7 @@ from federation.config import FederationConfig
 from federation.encoding import LazyTowers
 from federation.errors import NothingToLearn
 from federation.features import FeatureSource, ProductFeatures
+from federation.losses import contrastive_loss
 from federation.model import Model, initial_model
 from federation.schedule import learning_rate_share
 from federation.spec import ModelSpec
@@ -138,8 +139,6 @@ def test_fedprox_pulls_in_every_batch_not_only_in_the_first(features: ProductFea
     optimizer = torch.optim.AdamW(list(model.trained().values()), lr=config.learning_rate, weight_decay=0.0)
     generator = torch.Generator().manual_seed(3)
     start = model.state()
-    from federation.losses import contrastive_loss
-
     for _ in range(config.local_epochs):
         for batch in Batches(features, config, generator):
             image, text = model.embed_images(batch.images()), model.embed_texts(batch.texts())
