@@ -9,16 +9,14 @@ Usage: python -m benchmarks.federated
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from benchmarks.inprocess import Bench, load_catalogue
+from benchmarks.inprocess import Bench, Clients, load_catalogue
 from benchmarks.reporting import Bar, report, table
 from federation.comparison import paired_bootstrap
 from federation.config import FederationConfig
 from federation.evaluation import Retrieval
 from federation.features import ProductFeatures
-from federation.tensors import Tensors, size_bytes
-from federation.training import Trainer
+from federation.tensors import size_bytes
+from server.baselines import best_on_val, in_one_place
 
 CLIENTS, PARTITION = 10, "dirichlet(0.1, subCategory)"
 SHARED = {"rounds": 20, "local_epochs": 3, "dropout": 0.3, "views": 2}
@@ -36,8 +34,8 @@ def main() -> None:
     bench = Bench.open(FEDERATED, load_catalogue())
     clients = bench.clients(CLIENTS, PARTITION)
     federated, share = federate(bench, clients)
-    found = {"federated": federated, "centralised": in_one_place(bench, bench.products, CENTRALISED)}
-    found |= {name: in_one_place(bench, products, FEDERATED) for name, products in clients.items()}
+    found = {"federated": federated, "centralised": alone(bench, bench.products, CENTRALISED)}
+    found |= {name: alone(bench, products, FEDERATED) for name, products in clients.items()}
     found["zero shot"] = bench.gallery.evaluate(bench.start(FEDERATED), "test")
     best_alone = max(clients, key=lambda name: found[name].recall_at_10)
     ratio = federated.recall_at_10 / found["centralised"].recall_at_10
@@ -63,36 +61,22 @@ def main() -> None:
     )  # fmt: skip
 
 
-def federate(bench: Bench, clients: dict[str, ProductFeatures]) -> tuple[Retrieval, float]:
+def federate(bench: Bench, clients: Clients) -> tuple[Retrieval, float]:
     """The federation's test result, and its share of the bytes of plain FedAvg over the whole model."""
-    best: tuple[float, Tensors] | None = None
-    travelled = 0
+    outcomes = []
     for outcome in bench.federate(clients, FEDERATED):
-        travelled += outcome.bytes_up + outcome.bytes_down
-        if best is None or outcome.val.recall_at_10 > best[0]:
-            best = (outcome.val.recall_at_10, outcome.state)
+        outcomes.append(outcome)
         print(f"round {outcome.round}: recall@10 {outcome.val.recall_at_10:.4f} on val", flush=True)
-    if best is None:
-        raise AssertionError("a run has at least one round")
-    whole = size_bytes(bench.start(replace(WHOLE, preset=FEDERATED.preset)))
-    plain = 2 * whole * len(clients) * FEDERATED.rounds
-    return bench.gallery.evaluate(best[1], "test"), travelled / plain
+    best = max(outcomes, key=lambda outcome: outcome.val.recall_at_10)
+    travelled = sum(outcome.bytes_up + outcome.bytes_down for outcome in outcomes)
+    plain = 2 * size_bytes(bench.start(WHOLE)) * len(clients) * FEDERATED.rounds
+    return bench.gallery.evaluate(best.state, "test"), travelled / plain
 
 
-def in_one_place(bench: Bench, products: ProductFeatures, config: FederationConfig) -> Retrieval:
+def alone(bench: Bench, products: ProductFeatures, config: FederationConfig) -> Retrieval:
     """The test result of as many passes over these products by one optimiser."""
-    model = bench.model(config)
-    model.load(bench.start(config))
-    trainer = Trainer(model, config, seed=config.seed)
-    best: tuple[float, Tensors] | None = None
-    for number in range(1, config.rounds + 1):
-        trainer.train_round(products, round_number=number)
-        recall = bench.gallery.evaluate(model.state(), "val").recall_at_10
-        if best is None or recall > best[0]:
-            best = (recall, model.state())
-    if best is None:
-        raise AssertionError("a run has at least one round")
-    return bench.gallery.evaluate(best[1], "test")
+    _, state = best_on_val(bench.gallery, in_one_place(bench.gallery, products, config))
+    return bench.gallery.evaluate(state, "test")
 
 
 def interval(ours: Retrieval, other: Retrieval) -> tuple[float, float]:

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 
 from benchmarks.localclients import Known, LocalClient, LocalMailbox
 from catalog.etl import clean_and_split, obtain
+from catalog.etl.partition import labelled_products
 from catalog.manifest import CatalogueManifest, manifest_of
 from catalog.objects import DirectoryStore
 from catalog.partitions import assign_clients, parse_partition
-from catalog.shards import read_rows
 from clients.faults import NO_FAULTS
 from core.names import client_names
 from core.progress import LogProgress
@@ -72,10 +72,8 @@ class Catalogue:
     def owners(self, count: int, partition: str) -> NDArray[np.str_]:
         """The client of each product of the train split, in order, as the ETL deals them."""
         how = parse_partition(partition)
-        columns = ["product_display_name", *([how.by] if how.by else [])]
-        rows = read_rows(self.store, self.manifest.splits["train"], columns=columns)
-        labelled = ((row["product_display_name"], row[how.by] if how.by else None) for row in rows)
-        return np.array(assign_clients(labelled, how, client_names(count), seed=self.manifest.seed))
+        products = labelled_products(self.store, self.manifest, how, "train")
+        return np.array(assign_clients(products, how, client_names(count), seed=self.manifest.seed))
 
 
 def load_catalogue(source: str = SOURCE, *, limit: int | None = None, seed: int = 0, cache: Path = CACHE) -> Catalogue:

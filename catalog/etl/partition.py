@@ -68,7 +68,7 @@ def partition(
     """
     manifest = manifest_of(store, version)
     how = parse_partition(spec)
-    train = _labelled(store, manifest, how, "train")
+    train = labelled_products(store, manifest, how, "train")
     assignment = Assignment(train, how, list(clients), seed=manifest.seed)
     assigned = assignment.train
     owners = _write_owners(store, manifest, assigned)
@@ -83,10 +83,10 @@ def partition(
     return summary(done)
 
 
-def _labelled(
+def labelled_products(
     store: ObjectStore, manifest: CatalogueManifest, how: Partition, split: str
 ) -> Iterator[tuple[str, str | None]]:
-    """Name and label of each product of a split, in order."""
+    """Name and label of each product of a split, in order: what a partition looks at."""
     columns = ["product_display_name", *([how.by] if how.by else [])]
     for row in read_rows(store, manifest.splits[split], columns=columns):
         yield row["product_display_name"], row[how.by] if how.by else None
@@ -110,7 +110,7 @@ def _write_holdouts(
     with ShardWriter(store, prefix, HOLDOUT_SCHEMA, rows_per_shard=OWNERS_PER_SHARD) as writer:
         for split in HELD_OUT:
             ids = read_rows(store, manifest.splits[split], columns=["id"])
-            clients = assignment.held_out(_labelled(store, manifest, how, split))
+            clients = assignment.held_out(labelled_products(store, manifest, how, split))
             for row, client in zip(ids, clients, strict=True):
                 writer.add({**row, "split": split, "client": client})
     return tuple(writer.shards)
