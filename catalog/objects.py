@@ -15,7 +15,8 @@ import boto3
 from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError, ResponseStreamingError
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from catalog.errors import KeyInvalid, ObjectMissing, StorageRefused, StorageUnreachable
 from core.files import write_atomically
@@ -34,6 +35,14 @@ CONFIG = Config(
     # Checksum trailers are newer than many S3 servers; shards carry a SHA-256 of their own.
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
+)
+# boto retries requests, never a body that breaks off: the connection's loss, or a server on which the object was
+# replaced between the answer's headers and its body.
+read_again = retry(
+    retry=retry_if_exception_type((ResponseStreamingError, IncompleteReadError)),
+    stop=stop_after_attempt(3),
+    wait=wait_random_exponential(multiplier=0.1, max=2),
+    reraise=True,
 )
 PIECE_BYTES = 2**20
 TRANSFER = TransferConfig(multipart_threshold=32 * 2**20, multipart_chunksize=16 * 2**20, max_concurrency=2)
@@ -200,7 +209,7 @@ class S3ObjectStore:
     def get(self, key: str) -> bytes:
         """All bytes of ``key``."""
         with self._translated(key):
-            return self._s3.get_object(Bucket=self.name, Key=_checked(key))["Body"].read()
+            return self._read(_checked(key))
 
     def upload(self, path: Path, key: str) -> None:
         """Send a file, in parts when it is large."""
@@ -209,11 +218,8 @@ class S3ObjectStore:
 
     def download(self, key: str, path: Path) -> None:
         """Fetch into a file, a piece at a time."""
-        # boto's download_file asks for a range beyond the end of small objects, which not every S3 server forgives.
-        with self._translated(key), path.open("wb") as file:
-            body = self._s3.get_object(Bucket=self.name, Key=_checked(key))["Body"]
-            for piece in body.iter_chunks(PIECE_BYTES):
-                file.write(piece)
+        with self._translated(key):
+            self._fetch(_checked(key), path)
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under ``key``."""
@@ -234,6 +240,18 @@ class S3ObjectStore:
         """Remove ``key``."""
         with self._translated(key):
             self._s3.delete_object(Bucket=self.name, Key=_checked(key))
+
+    @read_again
+    def _read(self, key: str) -> bytes:
+        return self._s3.get_object(Bucket=self.name, Key=key)["Body"].read()
+
+    @read_again
+    def _fetch(self, key: str, path: Path) -> None:
+        # boto's download_file asks for a range beyond the end of small objects, which not every S3 server forgives.
+        body = self._s3.get_object(Bucket=self.name, Key=key)["Body"]
+        with path.open("wb") as file:
+            for piece in body.iter_chunks(PIECE_BYTES):
+                file.write(piece)
 
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -56,3 +60,43 @@ def test_a_dead_endpoint_is_named_with_its_bucket() -> None:
     bucket = Bucket(endpoint="http://127.0.0.1:9", access_key="k", secret_key="s", bucket="data")
     with pytest.raises(StorageUnreachable, match=r"The bucket data at http://127.0.0.1:9 did not answer"):
         S3ObjectStore(bucket).get("x")
+
+
+@contextmanager
+def _breaking_off(times: int) -> Iterator[S3ObjectStore]:
+    """A bucket whose server lets the connection go in the middle of the first ``times`` bodies."""
+    left = [times]
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "5")
+            self.end_headers()
+            self.wfile.write(b"who" if left[0] > 0 else b"whole")
+            left[0] -= 1
+
+        def log_message(self, *_: object) -> None:
+            """Tests are quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Server) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+            yield S3ObjectStore(Bucket(endpoint=endpoint, access_key="key", secret_key="secret", bucket="data"))
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_body_that_breaks_off_is_asked_for_again(tmp_path: Path) -> None:
+    with _breaking_off(2) as store:
+        assert store.get("key") == b"whole"
+    with _breaking_off(2) as store:
+        store.download("key", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"whole"
+
+
+def test_a_body_that_always_breaks_off_is_an_error() -> None:
+    with _breaking_off(3) as store, pytest.raises(StorageUnreachable, match="data"):
+        store.get("key")
