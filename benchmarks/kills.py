@@ -13,36 +13,27 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
-import platform
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
-from catalog.etl import client_stores, load
-from catalog.store import CatalogueStore
-from core.settings import ClientBucket
+from benchmarks.deployed import CLIENTS, federation_run, running
+from benchmarks.reporting import Bar, report
 from embedded.errors import EmbeddedError
-from embedded.layout import Parts
 from embedded.stack import Stack
 from embedded.sweep import processes_of_service
 from server.checkpoints import RunFolder
 from server.stores import open_stores
 
-RESULT = Path(__file__).parent / "results" / "kills.json"
-CLIENTS = ("aurora", "boreal", "cobre")
 VICTIMS = ("coordinator", "superlink", "supernode")
 RETRIES, DELAY_S, TEMPORARY = 3, 20.0, 75
 """As in dags/federated_finetune.py."""
@@ -82,7 +73,7 @@ def main() -> None:
     parser.add_argument("--victim", choices=VICTIMS, help="kill this one only")
     options = parser.parse_args()
     generator = np.random.default_rng(options.seed)
-    with tempfile.TemporaryDirectory(prefix="tj-") as folder, running(Path(folder)) as stack:
+    with running("synthetic", PRODUCTS) as stack, supervised(stack):
         bench = Bench(stack, options.rounds)
         alone = bench.play("undisturbed", "nobody", 0.0)
         show(alone, alone)
@@ -97,27 +88,20 @@ def main() -> None:
                 victim = f"supernode-{generator.choice(CLIENTS)}"
             played.append(bench.play(f"killed-{number}", victim, after_s))
             show(played[-1], alone)
-    report(alone, played)
+    conclude(alone, played)
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Stack]:
-    """The stack, with a catalogue, and a supervisor that starts anew what dies."""
-    parts = Parts(airflow=False, api=False)
-    with Stack(folder, CLIENTS, parts=parts) as stack:
-        settings = stack.settings()
-        buckets = json.loads(Path(settings.required("clients_file")).read_text())
-        with CatalogueStore(settings.required("postgres_dsn")) as rows:
-            clients = client_stores(ClientBucket(**bucket) for bucket in buckets)
-            load("synthetic", store=open_stores(settings).data, catalogue=rows, clients=clients, limit=PRODUCTS)
-        over = threading.Event()
-        supervisor = threading.Thread(target=supervise, args=(stack, over), daemon=True)
-        supervisor.start()
-        try:
-            yield stack
-        finally:
-            over.set()
-            supervisor.join()
+def supervised(stack: Stack) -> Iterator[None]:
+    """A supervisor starts anew what dies."""
+    over = threading.Event()
+    supervisor = threading.Thread(target=supervise, args=(stack, over), daemon=True)
+    supervisor.start()
+    try:
+        yield
+    finally:
+        over.set()
+        supervisor.join()
 
 
 def supervise(stack: Stack, over: threading.Event) -> None:
@@ -163,13 +147,9 @@ class Bench:
 
     def _command(self, played: Played) -> dict[str, Any] | None:
         """`tejido federation run`, again while it may yet succeed."""
-        settings = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
-        command = [str(Path(sys.executable).parent / "tejido"), "federation", "run", "--run", played.run]
-        command += ["--rounds", str(self.rounds), *settings, "--format", "json"]
-        environment = {**os.environ, "TEJIDO_ENV_FILE": str(self.stack.platform_env)}
         while True:
             played.tries += 1
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+            done = federation_run(self.stack, played.run, rounds=self.rounds, settings=SETTINGS)
             played.status = done.returncode
             if done.returncode == 0:
                 result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -220,28 +200,20 @@ def show(played: Played, alone: Played) -> None:
     )
 
 
-def report(alone: Played, played: list[Played]) -> None:
+def conclude(alone: Played, played: list[Played]) -> None:
     """Print the bars, write the result."""
     counts = {
         "runs that end completed": sum(entry.status == 0 for entry in played),
         "runs with the same final state as undisturbed": sum(e.final_sha256 == alone.final_sha256 for e in played),
         "runs with at most one round repeated": sum(e.status == 0 and len(e.repeated) <= 1 for e in played),
     }
-    bars = [
-        {"name": name, "target": len(played), "measured": count, "holds": count == len(played)}
-        for name, count in counts.items()
-    ]
-    processor = platform.processor() or platform.machine()
-    result = {
-        "question": (__doc__ or "").splitlines()[0],
-        "machine": f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "figures": {"undisturbed": vars(alone), "killed": [vars(entry) for entry in played]},
-        "bars": bars,
-    }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    for bar in bars:
-        print(f"{'holds' if bar['holds'] else 'FAILS'}: {bar['name']}: {bar['measured']} of {bar['target']}")
+    report(
+        "kills",
+        __doc__ or "",
+        shown="",
+        figures={"undisturbed": vars(alone), "killed": [vars(entry) for entry in played]},
+        bars=[Bar(name, len(played), count, is_floor=True) for name, count in counts.items()],
+    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from flwr.app import Message, MessageType, Metadata, RecordDict
 from flwr.app.message import make_message
 
 from clients.app import as_sent, read_task, update_message
+from clients.carried import Carried
 from clients.faults import NO_FAULTS, Faults
 from clients.learning import Contribution, Task, training_seed
 from core.settings import SimulationFaults
@@ -59,7 +60,7 @@ class LocalClient:
     known: Known | None = None
     learned: list[Contribution] = field(default_factory=list)
     """One for each answer, without the delta: figures only."""
-    _residuals: dict[int, Tensors] = field(default_factory=dict)
+    _carried: dict[int, Carried] = field(default_factory=dict)
 
     def answer(self, content: RecordDict) -> RecordDict:
         """What `clients.app.train` answers to the same message."""
@@ -67,12 +68,12 @@ class LocalClient:
         task = read_task(content)
         config, faults = task.config, Faults(self.faults, self.name, task.round, task.attempt)
         state = from_record(content.array_records["arrays"], like=self.model.state(), encoding=config.encoding_down)
-        update = self._learn(state, task, faults)
-        arrays, residual = compress(faults.delta(update.delta), self._residual(task.round), encoding=config.encoding)
-        if config.encoding != "fp32":
-            self._residuals[task.round] = residual
+        carried = self._before(task.round)
+        update = self._learn(state, carried.moments, task, faults)
+        arrays, residual = compress(faults.delta(update.delta), carried.residual, encoding=config.encoding)
+        self._carried[task.round] = Carried(residual if config.encoding != "fp32" else {}, update.moments)
         spent = time.perf_counter() - began
-        learned = Contribution({}, update.loss, update.examples, len(self.products), {}, 0.0, spent)
+        learned = Contribution({}, update.loss, update.examples, len(self.products), {}, {}, 0.0, spent)
         self.learned.append(learned)
         return update_message(as_sent(arrays, faults) if faults.attack else arrays, task, learned)
 
@@ -81,12 +82,12 @@ class LocalClient:
         """Spent so far."""
         return sum(learned.train_seconds for learned in self.learned)
 
-    def _learn(self, state: Tensors, task: Task, faults: Faults) -> LocalUpdate:
+    def _learn(self, state: Tensors, moments: Tensors, task: Task, faults: Faults) -> LocalUpdate:
         def learn() -> LocalUpdate:
             self.model.load(state)
             seed = training_seed(task.config.seed, self.name, task.round)
             products = faults.products(self.products)
-            return train(self.model, products, config=task.config, round_number=task.round, seed=seed)
+            return train(self.model, products, config=task.config, round_number=task.round, seed=seed, moments=moments)
 
         if self.known is None:
             return learn()
@@ -94,14 +95,14 @@ class LocalClient:
         swapped = faults.attack if faults.attack == "label_swap" else None
         about = (self.name, len(self.products), task.round, swapped, replace(task.config, strategy="fedavg"))
         digest = hashlib.sha256(repr(about).encode())
-        for array in state.values():
+        for array in (*state.values(), *moments.values()):
             digest.update(np.ascontiguousarray(array).data)
         return self.known.get(digest.hexdigest(), learn)
 
-    def _residual(self, round_number: int) -> Tensors | None:
-        """What the last round before this one left out."""
-        earlier = [number for number in self._residuals if number < round_number]
-        return self._residuals[max(earlier)] if earlier else None
+    def _before(self, round_number: int) -> Carried:
+        """What the last round before this one left."""
+        earlier = [number for number in self._carried if number < round_number]
+        return self._carried[max(earlier)] if earlier else Carried()
 
 
 class LocalMailbox(Mailbox):

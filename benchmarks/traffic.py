@@ -91,7 +91,7 @@ def measure(preset: str, *, label: str = "", **changes: Any) -> list[Traffic]:
         state = initial_state(ModelSpec.of(FederationConfig(**{"preset": preset, **changes, **settings})), towers)
         delta = drawn_like(state)
         for encoding in ENCODINGS:
-            up = record_bytes(compress(delta, None, encoding=encoding)[0])
+            up = record_bytes(compress(delta, {}, encoding=encoding)[0])
             down = record_bytes(to_record(state, encoding=encoding))
             found.append(Traffic(label or preset, part, encoding, count(state), up, down))
     return found

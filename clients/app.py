@@ -62,9 +62,9 @@ def preflight(message: Message, context: Context) -> RecordDict:
 def train(message: Message, context: Context) -> RecordDict:
     """Train on this client's own products; send the delta, how much it comes from, and what it is about."""
     # Each message may start a process: the preflight shall not wait for PyTorch.
+    from clients.carried import Carried, CarryFolder
     from clients.faults import NO_FAULTS, Faults
     from clients.learning import Learner
-    from clients.residuals import Residuals
     from federation.error_feedback import compress
     from federation.torch_fixes import compute_alone
 
@@ -78,11 +78,11 @@ def train(message: Message, context: Context) -> RecordDict:
     start = from_record(
         message.content.array_records["arrays"], like=learner.model.state(), encoding=task.config.encoding_down
     )
-    learned = learner.learn(start, alter=faults.products)
-    residuals = Residuals(settings.features_dir, owner=dataset.client, run=task.run)
-    arrays, residual = compress(faults.delta(learned.delta), residuals.before(task.round), encoding=encoding)
-    if encoding != "fp32":
-        residuals.save(task.round, residual)
+    folder = CarryFolder(settings.features_dir, owner=dataset.client, run=task.run)
+    carried = folder.before(task.round)
+    learned = learner.learn(start, moments=carried.moments, alter=faults.products)
+    arrays, residual = compress(faults.delta(learned.delta), carried.residual, encoding=encoding)
+    folder.save(task.round, Carried(residual if encoding != "fp32" else {}, learned.moments))
     faults.crash_after_training()
     return update_message(as_sent(arrays, faults) if faults.attack else arrays, task, learned)
 

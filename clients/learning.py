@@ -45,6 +45,8 @@ class Contribution:
     """Products in the partition."""
     skipped: Mapping[str, int]
     """Why the others were left out, and how many."""
+    moments: Tensors
+    """Of the optimiser, where the run keeps them; they stay with the client."""
     encode_seconds: float
     train_seconds: float
 
@@ -75,12 +77,17 @@ class Learner:
         self.model: Model = build_model(spec, towers)
 
     def learn(
-        self, start: Tensors, *, alter: Callable[[ProductFeatures], ProductFeatures] | None = None
+        self,
+        start: Tensors,
+        *,
+        moments: Tensors | None = None,
+        alter: Callable[[ProductFeatures], ProductFeatures] | None = None,
     ) -> Contribution:
         """Train on this client's products, from the coordinator's state.
 
         Args:
             start: the state.
+            moments: of this client's optimiser after its last round.
             alter: makes of the products what is trained on; in simulations of misbehaving clients only.
 
         Raises:
@@ -100,13 +107,14 @@ class Learner:
         encoded = time.monotonic()
         self.model.load(start)
         seed = training_seed(config.seed, self._dataset.client, self._task.round)
-        update = train(self.model, products, config=config, round_number=self._task.round, seed=seed)
+        update = train(self.model, products, config=config, round_number=self._task.round, seed=seed, moments=moments)
         return Contribution(
             delta=update.delta,
             loss=update.loss,
             examples=update.examples,
             held=held,
             skipped=products.skipped,
+            moments=update.moments,
             encode_seconds=encoded - began,
             train_seconds=time.monotonic() - encoded,
         )

@@ -18,8 +18,13 @@ from security.certificates import server_certificate
 
 CONNECTION = "tejido"
 PROGRAMS = Path(sys.executable).parent
-# No calls home, and no look for newer versions: everything works without a network.
-QUIET: Mapping[str, str] = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+QUIET: Mapping[str, str] = {
+    # No calls home, and no look for newer versions: everything works without a network.
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    # Flower looks for a message to work on once a second: half a second in vain in every round.
+    "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.1",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

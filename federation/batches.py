@@ -16,6 +16,8 @@ from federation.features import ProductFeatures
 from federation.towers.stages import Hidden
 
 Numbers = NDArray[np.int64]
+MIN_BATCH = 2
+"""A contrastive batch of one product has nothing to contrast with."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,12 @@ class Batch:
         for start in range(0, len(self), size):
             part = slice(start, start + size)
             yield Batch(self.products, self.rows[part], self.views[part], self.captions[part])
+
+
+def steps_of(products: int, config: FederationConfig) -> int:
+    """Steps that a client with so many products makes in a round; at least 1."""
+    whole, left = divmod(products, config.batch_size)
+    return max(1, config.local_epochs * (whole + (left >= MIN_BATCH)))
 
 
 class Batches:

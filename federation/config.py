@@ -13,9 +13,10 @@ from federation.presets import load_preset
 RunConfig = dict[str, str | int | float | bool]
 TRAINABLE = ("heads", "lora", "full")
 HEADS = ("linear", "residual")
+OPTIMISER_STATES = ("fresh", "kept")
 ENCODINGS = ("fp32", "fp16", "int8")
 STRATEGIES = (
-    "fedavg", "fedavgm", "fedadam", "fedyogi", "fedadagrad",
+    "fedavg", "fednova", "fedavgm", "fedadam", "fedyogi", "fedadagrad",
     "fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan", "fedcosine",
 )  # fmt: skip
 
@@ -57,6 +58,8 @@ class FederationConfig:
     weight_decay: float = 0.1
     dropout: float = 0.6
     """Share of each feature that is hidden from the heads while training: they overfit small catalogues otherwise."""
+    optimiser_state: str = "fresh"
+    """Whether a client's AdamW begins each round anew, or goes on from its last one's moments, kept on its disk."""
     proximal_mu: float = 0.0
     """FedProx: strength of the pull towards the round's global state."""
     views: int = 1
@@ -106,7 +109,8 @@ class FederationConfig:
     def __post_init__(self) -> None:
         load_preset(self.preset)
         for name, allowed in (
-            ("trainable", TRAINABLE), ("head", HEADS), ("strategy", STRATEGIES),
+            ("trainable", TRAINABLE), ("head", HEADS), ("optimiser_state", OPTIMISER_STATES),
+            ("strategy", STRATEGIES),
             ("encoding", ENCODINGS), ("encoding_down", ENCODINGS),
         ):  # fmt: skip
             _require(getattr(self, name) in allowed, name, getattr(self, name), f"one of: {', '.join(allowed)}")

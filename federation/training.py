@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from federation.batches import Batch, Batches
+from federation.batches import MIN_BATCH, Batch, Batches
 from federation.config import FederationConfig
 from federation.errors import NothingToLearn
 from federation.features import ProductFeatures
@@ -17,8 +17,7 @@ from federation.model import HEADS, Model
 from federation.schedule import learning_rate_share
 from federation.tensors import Tensors, subtract
 
-MIN_BATCH = 2
-"""A contrastive batch of one product has nothing to contrast with."""
+ADAMW_KEEPS = ("step", "exp_avg", "exp_avg_sq")
 NOT_DECAYED = ("log_scale", "bias", "bn", "norm", "ln_")
 """Parts of names of parameters that are no weights of a map: decaying them would only move the scale of what is."""
 
@@ -31,23 +30,35 @@ class LocalUpdate:
     examples: int
     loss: float
     """Mean loss of the last epoch, in nats."""
+    moments: Tensors
+    """AdamW's, for the client's next round; empty unless the run keeps them. They stay with the client."""
 
 
 def train(
-    model: Model, products: ProductFeatures, *, config: FederationConfig, round_number: int, seed: int
+    model: Model,
+    products: ProductFeatures,
+    *,
+    config: FederationConfig,
+    round_number: int,
+    seed: int,
+    moments: Tensors | None = None,
 ) -> LocalUpdate:
     """Train ``model`` from the state that it holds, for ``config.local_epochs`` passes over the client's products.
 
     ``seed`` is that of batches and dropout: it differs between clients and rounds, and is the same when a round is
     repeated. Gradients of a batch are taken over ``config.micro_batch`` products at a time, contrasted with the whole
-    batch all the same.
+    batch all the same. With ``config.optimiser_state`` kept, AdamW goes on from ``moments``, those of the last round.
 
     Raises:
         NothingToLearn: fewer than two products.
     """
     start = model.state()
-    loss = Trainer(model, config, seed=seed).train_round(products, round_number=round_number)
-    return LocalUpdate(delta=subtract(model.state(), start), examples=len(products), loss=loss)
+    trainer = Trainer(model, config, seed=seed)
+    if config.optimiser_state == "kept":
+        trainer.go_on(moments or {})
+    loss = trainer.train_round(products, round_number=round_number)
+    kept = trainer.moments() if config.optimiser_state == "kept" else {}
+    return LocalUpdate(delta=subtract(model.state(), start), examples=len(products), loss=loss, moments=kept)
 
 
 def _optimizer(model: Model, config: FederationConfig) -> torch.optim.AdamW:
@@ -65,7 +76,7 @@ def _optimizer(model: Model, config: FederationConfig) -> torch.optim.AdamW:
 
 
 class Trainer:
-    """One model's training. A client begins anew in each round; a centralised run keeps its optimiser."""
+    """One model's training. A client has a new one in each round; a centralised run keeps its own."""
 
     def __init__(self, model: Model, config: FederationConfig, *, seed: int) -> None:
         self.model, self.config = model, config
@@ -89,6 +100,21 @@ class Trainer:
             batches = Batches(products, self.config, self.generator)
             losses = [self._step(batch) for batch in batches if len(batch) >= MIN_BATCH]
         return sum(losses) / len(losses)
+
+    def moments(self) -> Tensors:
+        """What AdamW remembers, as ``kind/parameter``."""
+        return {
+            f"{kind}/{name}": value.detach().numpy().copy()
+            for name, parameter in self.model.trained().items()
+            for kind, value in self.optimizer.state.get(parameter, {}).items()
+        }
+
+    def go_on(self, moments: Tensors) -> None:
+        """Take up what `moments` gave; a parameter of which it tells nothing begins anew."""
+        for name, parameter in self.model.trained().items():
+            kept = {kind: moments[f"{kind}/{name}"] for kind in ADAMW_KEEPS if f"{kind}/{name}" in moments}
+            if kept:
+                self.optimizer.state[parameter] = {kind: torch.from_numpy(array.copy()) for kind, array in kept.items()}
 
     def _step(self, batch: Batch) -> float:
         self.optimizer.zero_grad()

@@ -13,6 +13,7 @@ from federation.strategies.fedavg import FedAvg
 from federation.strategies.fedavgm import FedAvgM
 from federation.strategies.fedcosine import FedCosine
 from federation.strategies.fedmedian import FedMedian
+from federation.strategies.fednova import FedNova
 from federation.strategies.fedtrimmedavg import FedTrimmedAvg
 from federation.strategies.fedyogi import FedYogi
 from federation.strategies.krum import Krum
@@ -23,6 +24,7 @@ __all__ = ["STRATEGIES", "Strategy", "new_strategy"]
 
 STRATEGIES: dict[str, Callable[[FederationConfig], Strategy]] = {
     "fedavg": FedAvg,
+    "fednova": FedNova,
     "fedavgm": FedAvgM,
     "fedadam": FedAdam,
     "fedyogi": FedYogi,

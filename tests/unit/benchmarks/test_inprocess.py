@@ -25,7 +25,7 @@ from server.stores import OWNER
 from tests.models import tiny_config
 
 CONFIG = tiny_config(rounds=2, local_epochs=2, batch_size=16, template_captions=0.3, views=2)
-UPDATE = LocalUpdate({}, 1, 0.0)
+UPDATE = LocalUpdate({}, 1, 0.0, {})
 PARTITION = "dirichlet(1.0, article_type)"
 
 
@@ -126,7 +126,7 @@ def test_what_was_used_least_lately_is_forgotten() -> None:
     known = Known(most=2)
     for key in ("a", "b", "a", "c"):
         known.get(key, lambda: UPDATE)
-    other = LocalUpdate({}, 2, 0.0)
+    other = LocalUpdate({}, 2, 0.0, {})
     assert known.get("a", lambda: other) is UPDATE
     assert known.get("b", lambda: other) is other
 

@@ -18,11 +18,11 @@ from catalog.objects import DirectoryStore
 from catalog.product import Product
 from catalog.shards import write_shards
 from clients.app import app
+from clients.carried import KEPT_RUNS, Carried, CarryFolder
 from clients.dataset import Dataset, open_dataset
 from clients.description import describe
 from clients.errors import BaseMismatch, ClientMisconfigured, PartitionStale, SimulatedCrash
 from clients.learning import Contribution, Learner, Task
-from clients.residuals import KEPT_RUNS, Residuals
 from core.settings import Settings
 from federation.presets import load_preset
 from federation.wire import from_record, to_record, unpack
@@ -125,7 +125,7 @@ def asked(kind: str, content: RecordDict, root: Path, monkeypatch: pytest.Monkey
     return app(message, context)
 
 
-def training(**changes: str) -> RecordDict:
+def training(**changes: str | int) -> RecordDict:
     about: dict[str, str | int] = {
         "run": "run-1",
         "round": 1,
@@ -153,9 +153,28 @@ def test_what_an_encoding_left_out_is_kept_for_the_next_round(
     encoding: str, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked(MessageType.TRAIN, training(encoding=encoding), root, monkeypatch)
-    residual = Residuals(root / "cache", owner="boreal", run="run-1").before(2)
-    assert residual is not None
+    residual = CarryFolder(root / "cache", owner="boreal", run="run-1").before(2).residual
     assert 0 < np.abs(residual["heads.image.weight"]).max() < 1e-2
+
+
+def test_optimiser_goes_on_from_the_round_before_where_the_run_says_so(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def second_round(state: str, run: str) -> np.ndarray:
+        for number in (1, 2):
+            question = training(run=run, round=number, **{"optimiser-state": state})
+            reply = asked(MessageType.TRAIN, question, root, monkeypatch)
+        return from_record(reply.content.array_records["arrays"], like=START)["heads.image.weight"]
+
+    def steps(run: str, before: int) -> float:
+        carried = CarryFolder(root / "cache", owner="boreal", run=run).before(before)
+        return float(carried.moments["step/heads.log_scale"])
+
+    kept, again, fresh = second_round("kept", "run-1"), second_round("kept", "run-2"), second_round("fresh", "run-3")
+    np.testing.assert_array_equal(kept, again)
+    assert not np.array_equal(kept, fresh)
+    assert steps("run-1", before=3) == 2 * steps("run-1", before=2)
+    assert CarryFolder(root / "cache", owner="boreal", run="run-3").before(3) == Carried()
 
 
 def test_client_tells_what_it_could_not_train_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,15 +190,15 @@ def test_client_tells_what_it_could_not_train_on(root: Path, monkeypatch: pytest
 
 
 def test_round_that_is_repeated_finds_what_there_was_before_its_first_attempt(tmp_path: Path) -> None:
-    residuals = Residuals(tmp_path, owner="aurora", run="scheduled__2026-11-24T00:00:00+00:00")
-    assert residuals.before(1) is None
+    folder = CarryFolder(tmp_path, owner="aurora", run="scheduled__2026-11-24T00:00:00+00:00")
+    assert folder.before(1) == Carried()
     for number in (1, 2, 3, 4, 5):
-        residuals.save(number, {"x": np.full(2, number, np.float32)})
+        residual, moment = np.full(2, number, np.float32), np.full((), 10 * number, np.float32)
+        folder.save(number, Carried({"x": residual}, {"step/x": moment}))
     for number, expected in ((6, 5), (5, 4), (4, 3)):
-        found = residuals.before(number)
-        assert found is not None
-        assert found["x"][0] == expected
-    assert Residuals(tmp_path, owner="aurora", run="../other").before(9) is None
+        found = folder.before(number)
+        assert (float(found.residual["x"][0]), float(found.moments["step/x"])) == (expected, 10 * expected)
+    assert CarryFolder(tmp_path, owner="aurora", run="../other").before(9) == Carried()
 
 
 def test_client_app_answers_the_preflight(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,11 +243,10 @@ def test_simulated_dropout_reaches_the_coordinator_as_an_error_not_as_a_refusal(
         asked(MessageType.TRAIN, training(), root, monkeypatch)
 
 
-def test_residuals_of_old_runs_do_not_fill_the_client_s_disk(tmp_path: Path) -> None:
+def test_what_is_carried_through_old_runs_does_not_fill_the_client_s_disk(tmp_path: Path) -> None:
     for number in range(KEPT_RUNS + 2):
-        residuals = Residuals(tmp_path, owner="aurora", run=f"run-{number}")
-        residuals.save(1, {"x": np.zeros(2, np.float32)})
-        folder = tmp_path / "aurora" / "residuals" / f"run-{number}"
+        CarryFolder(tmp_path, owner="aurora", run=f"run-{number}").save(1, Carried({"x": np.zeros(2, np.float32)}))
+        folder = tmp_path / "aurora" / "carried" / f"run-{number}"
         os.utime(folder, (number, number))
-    left = sorted(path.name for path in (tmp_path / "aurora" / "residuals").iterdir())
+    left = sorted(path.name for path in (tmp_path / "aurora" / "carried").iterdir())
     assert left == [f"run-{number}" for number in range(2, KEPT_RUNS + 2)]

@@ -10,6 +10,7 @@ from flwr.app.message import make_message
 from flwr.serverapp import strategy as flower
 
 from federation.accumulate import StreamingMean
+from federation.batches import steps_of
 from federation.config import ENCODINGS
 from federation.config import STRATEGIES as NAMES
 from federation.errors import NothingToLearn, TooFewUpdates
@@ -20,7 +21,7 @@ from federation.wire import BLOCK, EncodedUpdate, to_record, unpack
 from tests.models import tiny_config
 
 SHAPES = {"matrix": (5, 300), "kernel": (4, 3, 3, 3), "log_scale": ()}
-MEANS = ("fedavg", "fedavgm", "fedadam", "fedyogi", "fedadagrad")
+MEANS = ("fedavg", "fednova", "fedavgm", "fedadam", "fedyogi", "fedadagrad")
 ROBUST = ("fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan", "fedcosine")
 
 
@@ -81,6 +82,29 @@ def test_fedavg_weighs_by_products() -> None:
     found = after_round(strategy("fedavg"), state, [drawn(0), drawn(1)], [1, 3])
     for name in SHAPES:
         np.testing.assert_allclose(found[name], state[name] + (drawn(0)[name] + 3 * drawn(1)[name]) / 4, atol=1e-6)
+
+
+def test_fednova_weighs_each_step_by_the_products_behind_it() -> None:
+    """Eq. 6 of Wang et al. 2020 for plain steps; 40 products are 4 batches of 10, 12 are one and the 2 left."""
+    state, (many, few) = drawn(99), (drawn(0), drawn(1))
+    found = after_round(strategy("fednova", batch_size=10, local_epochs=3), state, [many, few], [40, 12])
+    p, steps = (40 / 52, 12 / 52), (12, 6)
+    mean_steps = p[0] * steps[0] + p[1] * steps[1]
+    for name in SHAPES:
+        expected = state[name] + mean_steps * (p[0] * many[name] / steps[0] + p[1] * few[name] / steps[1])
+        np.testing.assert_allclose(found[name], expected, atol=1e-5)
+
+
+def test_fednova_is_fedavg_where_all_make_the_same_steps() -> None:
+    state, deltas = drawn(99), [drawn(0), drawn(1)]
+    nova, avg = (after_round(strategy(name, batch_size=64), state, deltas, [30, 50]) for name in ("fednova", "fedavg"))
+    for name in SHAPES:
+        np.testing.assert_allclose(nova[name], avg[name], atol=1e-6)
+
+
+@pytest.mark.parametrize(("products", "steps"), [(1, 1), (2, 3), (16, 3), (17, 3), (18, 6), (32, 6)])
+def test_steps_of_a_client_are_those_that_it_makes(products: int, steps: int) -> None:
+    assert steps_of(products, tiny_config(batch_size=16, local_epochs=3)) == steps
 
 
 def test_momentum_remembers_earlier_rounds() -> None:

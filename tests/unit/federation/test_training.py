@@ -121,6 +121,24 @@ def test_pieces_see_the_same_dropout_in_both_passes(features: ProductFeatures, t
     assert first.loss < trained(dataclasses.replace(config, local_epochs=1), features, towers).loss
 
 
+def test_kept_moments_make_two_rounds_the_same_as_one_optimiser(features: ProductFeatures, towers: LazyTowers) -> None:
+    config = dataclasses.replace(CONFIG, local_epochs=2, dropout=0.0, batch_size=len(features), optimiser_state="kept")
+    apart = model_of(config, towers)
+    first = train(apart, features, config=config, round_number=1, seed=0)
+    train(apart, features, config=config, round_number=2, seed=1, moments=first.moments)
+    whole = model_of(config, towers)
+    trainer = Trainer(whole, config, seed=0)
+    for number in (1, 2):
+        trainer.train_round(features, round_number=number)
+    for name, array in whole.state().items():
+        np.testing.assert_allclose(apart.state()[name], array, atol=1e-5)
+
+
+def test_moments_are_forgotten_unless_the_run_keeps_them(features: ProductFeatures, towers: LazyTowers) -> None:
+    config = dataclasses.replace(CONFIG, local_epochs=1)
+    assert trained(config, features, towers).moments == {}
+
+
 def test_fedprox_keeps_the_update_smaller_the_stronger_it_pulls(features: ProductFeatures, towers: LazyTowers) -> None:
     norms = [
         float(np.sqrt(sum((d**2).sum() for d in update.delta.values())))

@@ -84,7 +84,7 @@ def test_what_is_not_finite_is_never_sent(encoding: str, value: float) -> None:
 def test_error_feedback_sends_in_the_end_all_that_was_learned(seed: int, encoding: str, rounds: int) -> None:
     sent: Tensors | None = None
     learned: Tensors | None = None
-    residual: Tensors | None = None
+    residual: Tensors = {}
     for number in range(rounds):
         delta = drawn(seed + number)
         record, residual = compress(delta, residual, encoding=encoding)
@@ -92,7 +92,6 @@ def test_error_feedback_sends_in_the_end_all_that_was_learned(seed: int, encodin
         sent, learned = (got, delta) if sent is None or learned is None else (add(sent, got), add(learned, delta))
     assert sent is not None
     assert learned is not None
-    assert residual is not None
     for name, total in learned.items():
         np.testing.assert_allclose(sent[name] + residual[name], total, atol=1e-6)
         # One round's error, however many rounds there were.
