@@ -1,0 +1,94 @@
+"""What is training inside the towers worth, and how much of it does the best configuration get?
+
+On the whole gallery of ../shared/fashion (BENCH_SOURCE names another catalogue), text to image:
+- plain: a federation of three clients, linear heads of `lite`, as tuned on val;
+- best: the same clients, residual heads, the image tower's last five blocks and the text tower's last layer of
+  `lite-160`;
+- everything: one optimiser, all products, all blocks of both towers of `lite`.
+Each is the round that was best on val, looked at on test once. About three hours on one core: everything takes two.
+Usage: python -m benchmarks.depth
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from benchmarks.inprocess import Bench, Catalogue, load_catalogue
+from benchmarks.reporting import Bar, report, table
+from federation.config import FederationConfig
+from federation.evaluation import Retrieval
+from federation.tensors import Tensors
+from server.baselines import best_on_val, in_one_place
+
+CLIENTS = 3
+PLAIN = FederationConfig(
+    rounds=60, local_epochs=1, views=2, batch_size=256, learning_rate=4e-3, final_learning_rate=0.01, dropout=0.2,
+    strategy="fednova", optimiser_state="kept",
+)  # fmt: skip
+BEST = replace(
+    PLAIN, preset="lite-160", head="residual", trainable="full", image_blocks=5, text_blocks=1,
+    rounds=10, batch_size=64, learning_rate=2e-3, tower_learning_rate=1e-3, final_learning_rate=0.05,
+)  # fmt: skip
+EVERYTHING = FederationConfig(
+    trainable="full", image_blocks=-1, text_blocks=-1, rounds=10, local_epochs=1, views=2, batch_size=128,
+    learning_rate=2e-3, tower_learning_rate=5e-4, final_learning_rate=0.01, dropout=0.2,
+)  # fmt: skip
+
+
+def main() -> None:
+    """Measure, print, write the result."""
+    catalogue = load_catalogue()
+    found = {
+        "plain heads": federated(catalogue, PLAIN),
+        "best": federated(catalogue, BEST),
+        "everything, centralised": centralised(catalogue, EVERYTHING),
+    }
+    plain, ours, everything = (retrieval.recall_at_10 for retrieval, _ in found.values())
+    report(
+        "depth",
+        __doc__ or "",
+        shown=table(
+            ("what", "recall@10", "recall@1", "seconds"),
+            [(name, f"{r.recall_at_10:.4f}", f"{r.recall_at_1:.4f}", f"{s:.0f}") for name, (r, s) in found.items()],
+        ),
+        figures={name: {"recall_at_10": r.recall_at_10, "seconds": round(s)} for name, (r, s) in found.items()},
+        bars=[
+            Bar("recall@10 of plain heads that the best reaches", 1.6, round(ours / plain, 3), is_floor=True),
+            Bar(
+                "recall@10 of everything trained that the best reaches", 0.9, round(best / everything, 3), is_floor=True
+            ),
+        ],
+    )
+
+
+def federated(catalogue: Catalogue, config: FederationConfig) -> tuple[Retrieval, float]:
+    """The best round's result on test, and the seconds that it all took."""
+    bench = Bench.open(config, catalogue)
+    outcomes = bench.federate(bench.clients(CLIENTS), config)
+    return best(bench, ((outcome.round, outcome.state) for outcome in outcomes))
+
+
+def centralised(catalogue: Catalogue, config: FederationConfig) -> tuple[Retrieval, float]:
+    """The same with all products under one optimiser."""
+    bench = Bench.open(config, catalogue)
+    return best(bench, in_one_place(bench.gallery, bench.products, config))
+
+
+def best(bench: Bench, rounds: Iterable[tuple[int, Tensors]]) -> tuple[Retrieval, float]:
+    """The result on test of the round that is best on val, and the seconds that all of them took."""
+    began = time.perf_counter()
+    _, state = best_on_val(bench.gallery, told(bench, rounds))
+    return bench.gallery.evaluate(state, "test"), time.perf_counter() - began
+
+
+def told(bench: Bench, rounds: Iterable[tuple[int, Tensors]]) -> Iterator[tuple[int, Tensors]]:
+    """Progress: one line a round."""
+    for number, state in rounds:
+        print(f"round {number}: recall@10 {bench.gallery.evaluate(state, 'val').recall_at_10:.4f} on val", flush=True)
+        yield number, state
+
+
+if __name__ == "__main__":
+    main()
