@@ -50,6 +50,7 @@ from server.gathering import Roster
 from server.memory import Memory
 from server.rounds import Rounds
 from server.selection import Expected
+from server.start import go_on_from
 
 PROJECT = Path(__file__).resolve().parents[1]
 SOURCE = os.environ.get("BENCH_SOURCE", f"dir:{PROJECT.parent / 'shared' / 'fashion'}")
@@ -158,6 +159,7 @@ class Bench:
         strategy: Strategy | None = None,
         is_validated: bool = True,
         known: Known | None = None,
+        learned: Tensors | None = None,
     ) -> Iterator[Outcome]:
         """Run ``config.rounds`` rounds; yields after each.
 
@@ -167,6 +169,7 @@ class Bench:
             faults: who attacks and how; nobody drops out here.
             strategy: in place of the config's.
             is_validated: whether updates are checked before they count, as the coordinator does.
+            learned: what an earlier run has learned already.
             known: shared by several runs over the same clients: training that one of them did is not repeated.
 
         Raises:
@@ -175,7 +178,7 @@ class Bench:
         model, strategy = self.model(config), strategy or new_strategy(config)
         local = {name: LocalClient(name, clients[name], model, faults, known) for name in sorted(clients)}
         coordinator = (_Coordinator if is_validated else _Trusting)(self.catalogue, config, local, strategy)
-        state, spent = self.start(config), 0.0
+        state, spent = go_on_from(self.start(config), learned or {}), 0.0
         for number in range(1, config.rounds + 1):
             played = coordinator.play(state, number)
             state, before, spent = played.state, spent, sum(client.seconds for client in local.values())

@@ -39,6 +39,9 @@ class FederationConfig:
     lora_rank: int = 8
     lora_alpha: float = 16.0
 
+    start_from: str = ""
+    """Key of a completed run of the same preset whose best state is where this one starts; empty: the base model."""
+
     # How a client trains.
     rounds: int = 3
     local_epochs: int = 30

@@ -32,14 +32,15 @@ from server.checkpoints import RunFolder
 from server.errors import RunDiffers, RunUnknown
 from server.gallery import Gallery, load_gallery
 from server.plots import FOLDER, baseline_plots
+from server.start import go_on_from, learned_before
 from server.stores import open_stores, tracking_uri
 from server.tracking import Tracker
 
 STAGE = "baselines"
 BASELINES_FILE = "baselines.json"
 SHARED = (
-    "preset", "trainable", "head", "image_blocks", "text_blocks", "lora_rank", "lora_alpha", "rounds", "local_epochs",
-    "views", "template_captions",
+    "preset", "trainable", "head", "image_blocks", "text_blocks", "lora_rank", "lora_alpha", "start_from", "rounds",
+    "local_epochs", "views", "template_captions",
 )  # fmt: skip
 """What every contender has from the run."""
 Changes = Mapping[str, Any]
@@ -93,7 +94,8 @@ def compare_baselines(
             hint="Compare a run over the live catalogue.",
         )
     config = FederationConfig.from_run_config(about.config)
-    bench = _Bench(settings, stores.data, manifest, config, progress)
+    learned = learned_before(stores.checkpoints, config, about.base_hash)
+    bench = _Bench(settings, stores.data, manifest, config, progress, learned)
     result = _compare(bench, folder.state_after(int(done["chosen_round"])), centralised or {}, alone or {})
     tracker = Tracker(tracking_uri(settings))
     tracker.log_json(done["mlflow"]["run_id"], BASELINES_FILE, result)
@@ -122,8 +124,10 @@ class _Bench:
         manifest: CatalogueManifest,
         config: FederationConfig,
         progress: Progress,
+        learned: Tensors,
     ) -> None:
         self._store, self._manifest, self._config, self._progress = store, manifest, config, progress
+        self._learned = learned
         self._spec = ModelSpec.of(config)
         self.gallery: Gallery = load_gallery(
             store,
@@ -146,11 +150,11 @@ class _Bench:
         return len(rows) * self._config.rounds * self._config.local_epochs
 
     def initial_state(self) -> Tensors:
-        """What every contender starts from."""
+        """The untrained model: zero shot."""
         return initial_model(self._spec, self.gallery.towers).state()
 
     def train(self, name: str, rows: NDArray[np.int64], changes: Changes) -> Contender:
-        """Train on these products in one place; the optimiser lives through all rounds.
+        """Train on these products in one place, from where the federation started.
 
         Raises:
             FederationConfigError: ``changes`` would change what all contenders have in common.
@@ -161,7 +165,8 @@ class _Bench:
                 hint="Otherwise neither the samples nor the trained part would be the same.",
             )
         config = replace(self._config, **changes)
-        rounds = self._told(name, in_one_place(self.gallery, self.gallery.products.subset(rows), config))
+        products = self.gallery.products.subset(rows)
+        rounds = self._told(name, in_one_place(self.gallery, products, config, learned=self._learned))
         chosen, state = best_on_val(self.gallery, rounds)
         return Contender(name, self.samples(rows), self.gallery.evaluate(state, "test"), chosen)
 
@@ -174,10 +179,14 @@ class _Bench:
 
 
 def in_one_place(
-    gallery: Gallery, products: ProductFeatures, config: FederationConfig
+    gallery: Gallery, products: ProductFeatures, config: FederationConfig, *, learned: Tensors | None = None
 ) -> Iterator[tuple[int, Tensors]]:
-    """Train on all products by one optimiser, which lives through all rounds; yields each round and its state."""
+    """Train on all products by one optimiser, which lives through all rounds; yields each round and its state.
+
+    ``learned`` is what an earlier run has learned already.
+    """
     model = initial_model(ModelSpec.of(config), gallery.towers)
+    model.load(go_on_from(model.state(), learned or {}))
     trainer = Trainer(model, config, seed=config.seed)
     for number in range(1, config.rounds + 1):
         trainer.train_round(products, round_number=number)

@@ -35,6 +35,7 @@ from server.models import write_model
 from server.plots import FOLDER, run_plots
 from server.rounds import Rounds
 from server.selection import Expected, partition_sizes, wanted_clients
+from server.start import go_on_from, learned_before
 from server.stores import local_artifacts, open_stores, tracking_uri
 from server.telling import EncodingProgress, Teller
 from server.tracking import CHALLENGER, FEDERATED_EXPERIMENT, MODEL, Tracker
@@ -86,6 +87,7 @@ def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder:
     wanted_clients(config, partition_sizes(manifest))
     about = folder.begin(About(config.to_run_config(), manifest.version, spec.preset.base_hash))
     last = folder.last()
+    learned = learned_before(open_stores(settings).checkpoints, config, spec.preset.base_hash)
     teller = Teller(folder, config.rounds)
     if last is not None:
         teller.reports, teller.resumed_from = list(last.reports), last.round
@@ -93,7 +95,7 @@ def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder:
     tracker = Tracker(tracking_uri(settings))
     with _tracked(tracker, about, settings, folder) as tracking_run:
         run = Run(settings, config, folder, spec, manifest, tracker, tracking_run, teller)
-        result = _stages(grid, run, last)
+        result = _stages(grid, run, last, learned)
     folder.finish(result)
     teller.say("completed", done=config.rounds, total=config.rounds)
     return result
@@ -127,7 +129,7 @@ def _tracked(tracker: Tracker, about: About, settings: Settings, folder: RunFold
     tracker.end(tracking_run)
 
 
-def _stages(grid: Grid, run: Run, last: Checkpoint | None) -> dict[str, Any]:
+def _stages(grid: Grid, run: Run, last: Checkpoint | None, learned: Tensors) -> dict[str, Any]:
     mailbox = Mailbox(grid)
     roster = Roster(mailbox, run.config, run.expected, run.teller.say, are_named=run.settings.simulation_dir is None)
     if last is None or last.round < run.config.rounds:
@@ -145,7 +147,7 @@ def _stages(grid: Grid, run: Run, last: Checkpoint | None) -> dict[str, Any]:
         run.tracker.log(run.tracking_run, _metrics(start.val, "val") | _metrics(start.test, "zero_shot"), step=0)
     rounds = Rounds(run.folder.name, mailbox, roster, new_strategy(run.config))
     course = Course(rounds, gallery, run.folder, run.tracker, run.tracking_run, run.teller)
-    return _conclude(run, gallery, start, course.run(initial, last))
+    return _conclude(run, gallery, start, course.run(go_on_from(initial, learned), last))
 
 
 def _conclude(run: Run, gallery: Evaluator, start: _Start, final: Checkpoint) -> dict[str, Any]:

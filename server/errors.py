@@ -6,7 +6,7 @@ ServerError
 ├── QuorumMissed          too few valid updates in a round
 ├── RunFailed             the federated run ended without a result; carries the first error and the log's tail
 ├── RunRefused            the same, for a reason that is still there when it is tried again
-├── RunDiffers            a run cannot be resumed: its config, its catalogue or its base model is another
+├── RunDiffers            a run cannot be resumed, or started from: its config, catalogue or base model is another
 ├── RunTakenOver          another coordinator works on the run
 ├── RunUnknown            there is no federated run of this id
 ├── SuperLinkUnreachable  Flower's SuperLink, or its command line, did not answer
@@ -53,7 +53,7 @@ class RunRefused(ServerError):
 
 
 class RunDiffers(ServerError):
-    """A run cannot be resumed: its config, its catalogue or its base model is not the one it was begun with."""
+    """A run cannot be resumed, or started from: its config, its catalogue or its base model is another."""
 
     code = "server.run_differs"
 
