@@ -23,11 +23,11 @@ from server.baselines import best_on_val, in_one_place
 CLIENTS, PARTITION = 10, "dirichlet(0.1, subCategory)"
 SHARED = FederationConfig(rounds=60, local_epochs=1, views=2, learning_rate=4e-3, final_learning_rate=0.01)
 FEDERATED = replace(
-    SHARED, dropout=0.2, batch_size=256,
+    SHARED, dropout=0.2, batch_size=256, weight_decay=1.0,
     strategy="fednova", optimiser_state="kept", encoding="int8", encoding_down="int8",
 )  # fmt: skip
 """Chosen on val, among strategies, server optimisers, batches, rates, dropout, and 20 x 3 to 120 x 1 epochs."""
-CENTRALISED = replace(SHARED, dropout=0.3, batch_size=1024)
+CENTRALISED = replace(SHARED, dropout=0.3, batch_size=1024, weight_decay=1.0)
 """Chosen on val: larger batches and a higher rate than the default."""
 WHOLE = FederationConfig(trainable="full", image_blocks=-1, text_blocks=-1)
 
