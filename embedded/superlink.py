@@ -22,8 +22,8 @@ QUIET: Mapping[str, str] = {
     # No calls home, and no look for newer versions: everything works without a network.
     "FLWR_TELEMETRY_ENABLED": "0",
     "FLWR_DISABLE_UPDATE_CHECK": "1",
-    # Flower looks for a message to work on once a second: half a second in vain in every round.
-    "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.1",
+    # Flower looks for a message to work on once a second: half a second in vain in every message.
+    "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.5",
 }
 
 
