@@ -20,7 +20,7 @@ from benchmarks.reporting import Bar, report, table
 from federation.config import FederationConfig
 from federation.evaluation import Retrieval
 from federation.tensors import Tensors
-from server.baselines import best_on_val, in_one_place
+from server.baselines import in_one_place
 
 CLIENTS = 3
 PLAIN = FederationConfig(
@@ -57,9 +57,7 @@ def main() -> None:
         figures={name: {"recall_at_10": r.recall_at_10, "seconds": round(s)} for name, (r, s) in found.items()},
         bars=[
             Bar("recall@10 of plain heads that the best reaches", 1.6, round(ours / plain, 3), is_floor=True),
-            Bar(
-                "recall@10 of everything trained that the best reaches", 0.9, round(best / everything, 3), is_floor=True
-            ),
+            Bar("recall@10 of everything trained that it reaches", 0.9, round(ours / everything, 3), is_floor=True),
         ],
     )
 
@@ -82,7 +80,8 @@ def centralised(catalogue: Catalogue, config: FederationConfig) -> tuple[Retriev
     """The same with all products under one optimiser."""
     began = time.perf_counter()
     bench = Bench.open(config, catalogue)
-    found, _ = best(bench, in_one_place(bench.gallery, bench.products, config))
+    rounds = in_one_place(bench.gallery, bench.products, config)
+    found, _ = best(bench, ((bench.gallery.evaluate(state, "val"), state) for _, state in rounds))
     return found, time.perf_counter() - began
 
 
@@ -90,20 +89,20 @@ def trained(catalogue: Catalogue, config: FederationConfig, learned: Tensors) ->
     """The clients' best round from what was learned before: its result on test, and its state."""
     bench = Bench.open(config, catalogue)
     outcomes = bench.federate(bench.clients(CLIENTS), config, learned=learned)
-    return best(bench, ((outcome.round, outcome.state) for outcome in outcomes))
+    return best(bench, ((outcome.val, outcome.state) for outcome in outcomes))
 
 
-def best(bench: Bench, rounds: Iterable[tuple[int, Tensors]]) -> tuple[Retrieval, Tensors]:
+def best(bench: Bench, rounds: Iterable[tuple[Retrieval, Tensors]]) -> tuple[Retrieval, Tensors]:
     """The result on test of the round that is best on val, and its state."""
-    _, state = best_on_val(bench.gallery, told(bench, rounds))
+    _, state = max(told(rounds), key=lambda found: found[0].recall_at_10)
     return bench.gallery.evaluate(state, "test"), state
 
 
-def told(bench: Bench, rounds: Iterable[tuple[int, Tensors]]) -> Iterator[tuple[int, Tensors]]:
+def told(rounds: Iterable[tuple[Retrieval, Tensors]]) -> Iterator[tuple[Retrieval, Tensors]]:
     """Progress: one line a round."""
-    for number, state in rounds:
-        print(f"round {number}: recall@10 {bench.gallery.evaluate(state, 'val').recall_at_10:.4f} on val", flush=True)
-        yield number, state
+    for number, (val, state) in enumerate(rounds, start=1):
+        print(f"round {number}: recall@10 {val.recall_at_10:.4f} on val", flush=True)
+        yield val, state
 
 
 if __name__ == "__main__":

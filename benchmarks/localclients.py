@@ -72,6 +72,9 @@ class LocalClient:
         update = self._learn(state, carried.moments, task, faults)
         arrays, residual = compress(faults.delta(update.delta), carried.residual, encoding=config.encoding)
         self._carried[task.round] = Carried(residual if config.encoding != "fp32" else {}, update.moments)
+        # A round that is repeated needs what the one before it left; sixty rounds of moments would be gigabytes.
+        for old in sorted(self._carried)[:-2]:
+            del self._carried[old]
         spent = time.perf_counter() - began
         learned = Contribution({}, update.loss, update.examples, len(self.products), {}, {}, 0.0, spent)
         self.learned.append(learned)

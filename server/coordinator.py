@@ -18,6 +18,7 @@ import structlog
 from catalog.manifest import CatalogueManifest, live_manifest
 from core.settings import Settings
 from federation.config import FederationConfig
+from federation.encoding import LazyTowers
 from federation.evaluation import Retrieval
 from federation.model import initial_state
 from federation.spec import ModelSpec
@@ -76,6 +77,17 @@ class _Start:
     test: Retrieval
 
 
+@dataclass(frozen=True)
+class _Models:
+    """What there is before the first round."""
+
+    towers: LazyTowers
+    initial: Tensors
+    """Untrained."""
+    first: Tensors
+    """What the first round starts from: that, or what an earlier run has learned."""
+
+
 def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder: RunFolder) -> dict[str, Any]:
     """Run the whole federation, or what is left of it; the result is also written to the run's folder.
 
@@ -83,11 +95,14 @@ def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder:
         TejidoError: any of it failed; the folder's status says so too, and the MLflow run is closed as failed.
     """
     folder.take_over()
-    spec, manifest = ModelSpec.of(config), live_manifest(open_stores(settings).data)
+    stores, spec = open_stores(settings), ModelSpec.of(config)
+    manifest, base_hash = live_manifest(stores.data), spec.preset.base_hash
     wanted_clients(config, partition_sizes(manifest))
-    about = folder.begin(About(config.to_run_config(), manifest.version, spec.preset.base_hash))
-    last = folder.last()
-    learned = learned_before(open_stores(settings).checkpoints, config, spec.preset.base_hash)
+    last, towers = folder.last(), LazyTowers(spec.preset)
+    initial = initial_state(spec, towers)
+    # Before the run is begun: what it cannot start from shall not take its id. One that goes on needs it no more.
+    first = last.state if last else go_on_from(initial, learned_before(stores.checkpoints, config, base_hash))
+    about = folder.begin(About(config.to_run_config(), manifest.version, base_hash))
     teller = Teller(folder, config.rounds)
     if last is not None:
         teller.reports, teller.resumed_from = list(last.reports), last.round
@@ -95,7 +110,7 @@ def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder:
     tracker = Tracker(tracking_uri(settings))
     with _tracked(tracker, about, settings, folder) as tracking_run:
         run = Run(settings, config, folder, spec, manifest, tracker, tracking_run, teller)
-        result = _stages(grid, run, last, learned)
+        result = _stages(grid, run, last, _Models(towers, initial, first))
     folder.finish(result)
     teller.say("completed", done=config.rounds, total=config.rounds)
     return result
@@ -129,7 +144,7 @@ def _tracked(tracker: Tracker, about: About, settings: Settings, folder: RunFold
     tracker.end(tracking_run)
 
 
-def _stages(grid: Grid, run: Run, last: Checkpoint | None, learned: Tensors) -> dict[str, Any]:
+def _stages(grid: Grid, run: Run, last: Checkpoint | None, models: _Models) -> dict[str, Any]:
     mailbox = Mailbox(grid)
     roster = Roster(mailbox, run.config, run.expected, run.teller.say, are_named=run.settings.simulation_dir is None)
     if last is None or last.round < run.config.rounds:
@@ -140,14 +155,14 @@ def _stages(grid: Grid, run: Run, last: Checkpoint | None, learned: Tensors) -> 
         run.spec,
         features_dir=run.settings.features_dir,
         progress=EncodingProgress(run.teller),
+        towers=models.towers,
     )
-    initial = initial_state(run.spec, gallery.towers)
-    start = _Start(gallery.evaluate(initial, "val"), gallery.evaluate(initial, "test"))
+    start = _Start(gallery.evaluate(models.initial, "val"), gallery.evaluate(models.initial, "test"))
     if not run.tracker.steps(run.tracking_run, START_METRIC):
         run.tracker.log(run.tracking_run, _metrics(start.val, "val") | _metrics(start.test, "zero_shot"), step=0)
     rounds = Rounds(run.folder.name, mailbox, roster, new_strategy(run.config))
     course = Course(rounds, gallery, run.folder, run.tracker, run.tracking_run, run.teller)
-    return _conclude(run, gallery, start, course.run(go_on_from(initial, learned), last))
+    return _conclude(run, gallery, start, course.run(models.first, last))
 
 
 def _conclude(run: Run, gallery: Evaluator, start: _Start, final: Checkpoint) -> dict[str, Any]:

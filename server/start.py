@@ -9,8 +9,6 @@ from federation.tensors import Tensors
 from server.checkpoints import RunFolder
 from server.errors import RunDiffers, RunUnknown
 
-SAME_SEED = "adapters learned beside a fixed half that their run's seed drew"
-
 
 def learned_before(store: ObjectStore, config: FederationConfig, base_hash: str) -> Tensors:
     """The best state of the run that ``config.start_from`` names; empty where it names none.
@@ -36,7 +34,10 @@ def learned_before(store: ObjectStore, config: FederationConfig, base_hash: str)
         )
     state = folder.state_after(int(done["chosen_round"]))
     if any(TRAINED in name for name in state) and about.config["seed"] != config.seed:
-        raise RunDiffers(f"Run {folder.name} has another seed, and {SAME_SEED}.", hint=f"seed={about.config['seed']}")
+        raise RunDiffers(
+            f"Run {folder.name} has another seed, and its adapters belong to a fixed half that its seed drew.",
+            hint=f"Take its seed: {about.config['seed']}.",
+        )
     return state
 
 

@@ -17,7 +17,7 @@ from core.settings import Settings, SimulationFaults
 from federation.config import FederationConfig
 from federation.errors import FederationConfigError
 from server.baselines import compare_baselines
-from server.errors import RunFailed
+from server.errors import RunFailed, RunRefused
 from server.simulation import MARK, prepare_simulation, simulate
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -41,13 +41,15 @@ def marked() -> Iterator[psutil.Process]:
             continue
 
 
-def run(root: Path, *, faults: SimulationFaults | None = None, **changes: Any) -> dict[str, Any]:
+def run(
+    root: Path, *, key: str = "simulated", faults: SimulationFaults | None = None, **changes: Any
+) -> dict[str, Any]:
     config = FederationConfig(**{"preset": "tiny", "rounds": 2, "local_epochs": 3, **changes})
     return simulate(
         root,
         config,
         clients=CLIENTS,
-        run_key="simulated",
+        run_key=key,
         progress=NoProgress(),
         settings=Settings(_env_file=None),
         faults=faults,
@@ -120,6 +122,20 @@ def test_failed_simulation_says_why_and_leaves_no_process(root: Path) -> None:
     with pytest.raises(RunFailed, match=r"server\.clients_missing"):
         run(root, min_clients=CLIENTS + 1, wait_s=1.0)
     assert not list(marked())
+
+
+def test_run_starts_where_an_earlier_one_ended_and_trains_more(root: Path) -> None:
+    heads = run(root, key="heads-first")
+    towers: dict[str, Any] = {"trainable": "full", "image_blocks": 1, "text_blocks": 1}
+    more = run(root, key="then-more", start_from="heads-first", rounds=1, **towers)
+    assert more["chosen_round"] == 1
+    assert more["trainable_parameters"] > heads["trainable_parameters"]
+
+
+def test_run_that_cannot_start_does_not_take_its_key(root: Path) -> None:
+    with pytest.raises(RunRefused, match=r"server\.run_unknown"):
+        run(root, key="mistyped", start_from="nobody", rounds=1)
+    assert run(root, key="mistyped", rounds=1)["chosen_round"] == 1
 
 
 def test_more_clients_than_products_are_refused_before_anything_runs(tmp_path: Path) -> None:
