@@ -1,10 +1,10 @@
 """Does a run survive kills?
 
-A real stack (PostgreSQL, S3, MLflow, a SuperLink, three SuperNodes; no Airflow) over drawn products. First one run is
-left alone. Then each run has a SuperNode, the SuperLink or the coordinator killed (-9) at a random point. What
-died is started anew by a supervisor, and the command is tried again as the Airflow task `train` does: three times, 20 s
-apart, after exit status 75 or its own death. A run holds if it ends `completed`, at most one of its rounds was played
-more than once, and its final state hashes the same as that of the run which was left alone.
+A real stack (PostgreSQL, S3, MLflow, a SuperLink, three clients; no Airflow) over drawn products. First one run is left
+alone. Then each run has a SuperNode, a client's ClientApps, the SuperLink or the coordinator killed (-9) at a random
+point. What died is started anew by a supervisor, and the command is tried again as the Airflow task `train` does: three
+times, 20 s apart, after exit status 75 or its own death. A run holds if it ends `completed`, at most one of its rounds
+was played more than once, and its final state hashes the same as that of the run which was left alone.
 Usage: python -m benchmarks.kills [--runs 20] [--seed 0] [--rounds 4]
 """
 
@@ -34,7 +34,7 @@ from embedded.sweep import processes_of_service
 from server.checkpoints import RunFolder
 from server.stores import open_stores
 
-VICTIMS = ("coordinator", "superlink", "supernode")
+VICTIMS = ("coordinator", "superlink", "supernode", "clientapps")
 RETRIES, DELAY_S, TEMPORARY = 3, 20.0, 75
 """As in dags/federated_finetune.py."""
 PRODUCTS = 300
@@ -84,8 +84,8 @@ def main() -> None:
             victim = options.victim or VICTIMS[number % len(VICTIMS)]
             # From the submission to the end, start and conclusion included.
             after_s = float(generator.uniform(0.0, alone.seconds))
-            if victim == "supernode":
-                victim = f"supernode-{generator.choice(CLIENTS)}"
+            if victim in ("supernode", "clientapps"):
+                victim = f"{victim}-{generator.choice(CLIENTS)}"
             played.append(bench.play(f"killed-{number}", victim, after_s))
             show(played[-1], alone)
     conclude(alone, played)

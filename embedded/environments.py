@@ -33,7 +33,7 @@ def write_environment(path: Path, values: Mapping[str, object]) -> None:
 def client_environment(state: StateFolder, bucket: ClientBucket) -> dict[str, object]:
     """What a client's process is told."""
     return {
-        "state_dir": state.root / "supernodes" / bucket.name,
+        "state_dir": state.root / "clientapps" / bucket.name,
         "cache_dir": state.root / "cache" / bucket.name,
         "client_name": bucket.name,
         "client_bucket": bucket.bucket,

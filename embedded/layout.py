@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from embedded.airflow import AirflowDatabase, AirflowHome, AirflowProcess, airflow_environment, airflow_processes
 from embedded.api import Api
 from embedded.catalogue import CatalogueStores
+from embedded.clientapps import ClientApps
 from embedded.environments import (
     client_env_path,
     client_environment,
@@ -121,16 +122,15 @@ def lay_out(state: StateFolder, clients: Sequence[str], parts: Parts, ports: Por
     if parts.federation:
         superlink = SuperLink(state=state, port=port("Flower SuperLink", 8000), platform_env=platform_env_path(state))
         services.append(superlink)
-        services += [
-            SuperNode(
-                state=state,
-                port=port(f"Flower SuperNode of {name}", 9094 + i),
-                client=name,
-                client_env=client_env_path(state, name),
-                superlink=superlink,
-            )
-            for i, name in enumerate(names)
-        ]
+        for i, name in enumerate(names):
+            node_port = port(f"Flower SuperNode of {name}", 9094 + i)
+            node = SuperNode(state=state, port=node_port, client=name, superlink=superlink)
+            apps_port = port(f"ClientApps of {name}", 9194 + i)
+            environment = client_env_path(state, name)
+            services += [
+                node,
+                ClientApps(supernode=node, port=apps_port, client_env=environment, needs=(node.slug,)),
+            ]
     if parts.api:
         services.append(Api(state=state, port=port("API", 8800), platform_env=platform_env_path(state)))
     return Layout(state, names, tuple(services), tuple(steps), tuple(taken))

@@ -1,4 +1,4 @@
-"""A Flower SuperNode: the client's end, which knows that client's bucket and no other."""
+"""A Flower SuperNode: the client's end of the line to the SuperLink. It knows no bucket; see clientapps.py."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from security.node_keys import NodeKey, node_key
 
 @dataclass(frozen=True, kw_only=True)
 class SuperNode(ServiceDefaults):
-    """The SuperNode of one client; its port serves its own ClientApp processes only."""
+    """The SuperNode of one client; its port serves that client's ClientApps only, which prove it by a shared secret."""
 
     state: StateFolder
     port: Port
     client: str
-    client_env: Path
     superlink: SuperLink
     needs: tuple[str, ...] = ("superlink",)
     deadline_s: float = 90.0
-    vital_child: str | None = "flower-superexec"
 
     @property
     def name(self) -> str:
@@ -61,17 +59,20 @@ class SuperNode(ServiceDefaults):
             *("--root-certificates", str(self.superlink.authority)),
             *("--auth-supernode-private-key", str(self._key().private)),
             *("--host", LOOPBACK, "--port", str(self.port.number)),
+            *("--isolation", "process", "--superexec-auth-secret-file", str(self.executor_secret)),
         )
-        environment = {
-            **self.superlink.quiet,
-            "FLWR_HOME": str(self._home),
-            "TEJIDO_ENV_FILE": str(self.client_env),
-        }
-        return Command(arguments, environment, cwd=self._home)
+        return Command(arguments, {**self.superlink.quiet, "FLWR_HOME": str(self._home)}, cwd=self._home)
 
     def is_ready(self) -> bool:
         """Whether its own interface answers."""
         return answers(f"{self.url}/health")
+
+    @property
+    def executor_secret(self) -> Path:
+        """The file by which its ClientApps are known; made when it is first asked for."""
+        name = f"superexec-{self.client}"
+        self.state.secret(name)
+        return self.state.secrets / name
 
     @property
     def _home(self) -> Path:

@@ -37,7 +37,10 @@ FENCES = {
     "fastapi": ("api",),
     "jose": ("security/tokens.py",),
     "cryptography": ("security",),
-    "flwr": ("clients/app.py", "server/app.py", "server/exchange.py", "federation/strategies", "federation/wire.py"),
+    "flwr": (
+        *("clients/app.py", "clients/superexec.py", "server/app.py", "server/exchange.py"),
+        *("federation/strategies", "federation/wire.py"),
+    ),
     "airflow": ("dags",),
 }
 """Library → the parts, folders or files that alone may import it."""

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import psutil
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -23,7 +24,7 @@ from core.settings import Bucket
 from embedded.memory import family
 from embedded.stack import Stack
 from embedded.superlink import CONNECTION
-from embedded.sweep import MARK
+from embedded.sweep import MARK, SERVICE
 from security.node_keys import node_key
 
 pytestmark = pytest.mark.integration
@@ -130,6 +131,30 @@ def flwr(stack: Stack, *arguments: str) -> str:
 def test_every_client_is_online(stack: Stack) -> None:
     listed = json.loads(flwr(stack, "supernode", "list", CONNECTION, "--format", "json"))
     assert [node["status"] for node in listed["nodes"]] == ["online"] * len(CLIENTS)
+
+
+def environment_of(stack: Stack, slug: str) -> tuple[str, dict[str, str]]:
+    process = psutil.Process(stack.pids[slug])
+    return " ".join(process.cmdline()), process.environ()
+
+
+def test_a_supernode_has_its_key_and_no_bucket_and_its_clientapps_the_bucket_and_no_key(stack: Stack) -> None:
+    key = str(stack.state.secrets / "nodes" / "aurora")
+    line, environment = environment_of(stack, "supernode-aurora")
+    assert key in line
+    assert not [name for name in environment if name.startswith("TEJIDO_") and name not in (MARK, SERVICE)]
+    line, environment = environment_of(stack, "clientapps-aurora")
+    assert key not in line
+    assert environment["TEJIDO_ENV_FILE"] == str(stack.state.run / "client-aurora.env")
+
+
+def test_a_supernode_gives_its_messages_to_nobody_without_its_secret(stack: Stack) -> None:
+    url = stack.urls["Flower SuperNode of aurora"]
+    with httpx.Client(trust_env=False, timeout=30) as http:
+        answer = http.post(
+            f"{url}/v1/runtime/acquire-task", content=b"", headers={"content-type": "application/protobuf"}
+        )
+    assert answer.status_code == 401
 
 
 def test_a_node_that_nobody_registered_is_refused(stack: Stack, tmp_path: Path) -> None:

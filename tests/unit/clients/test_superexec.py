@@ -1,0 +1,45 @@
+"""The executor that forks ClientApps from a prepared process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from flwr.supercore.constant import TaskType
+
+from clients.superexec import ForkingExecutor
+
+LOOK = "import sys; sys.exit(sorted(name for name in sys.modules if name.split('.')[0] == 'clients') != {expected})"
+PROGRAM = """\
+import sys
+import clients.superexec as ours
+
+if __name__ == "__main__":
+    {forget}
+    executor = ours.ForkingExecutor()
+    executor.context.set_forkserver_preload([])
+    child = executor.context.Process(target=exec, args=({look!r},))
+    child.start()
+    child.join()
+    sys.exit(child.exitcode)
+"""
+
+
+def test_it_takes_clientapps_only() -> None:
+    types, _ = ForkingExecutor().get_eligible_capacity({TaskType.CLIENT_APP, TaskType.SERVER_APP})
+    assert types == {TaskType.CLIENT_APP}
+
+
+@pytest.mark.parametrize(
+    ("forget", "expected"),
+    [("ours.forget_main_module()", []), ("pass", ["clients", "clients.superexec"])],
+    ids=["as started", "the trap itself"],
+)
+def test_a_child_has_none_of_our_modules_so_that_the_bundles_are_loaded(
+    forget: str, expected: list[str], tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM.format(forget=forget, look=LOOK.format(expected=expected)))
+    subprocess.run([sys.executable, str(program)], check=True, timeout=60)
