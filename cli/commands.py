@@ -69,6 +69,19 @@ TREE: dict[str, Command | Group] = {
         "Build an index version and see which one is live.",
         {"build": Command("cli.index.build"), "status": Command("cli.index.status")},
     ),
+    "client": Group(
+        "Add clients to a deployment in containers.",
+        {"add": Command("cli.client.add")},
+    ),
+    "setup": Group(
+        "What docker-compose.yaml runs before the services start.",
+        {
+            "files": Command("cli.setup.files"),
+            "client": Command("cli.setup.client"),
+            "stores": Command("cli.setup.stores"),
+            "enrol": Command("cli.setup.enrol"),
+        },
+    ),
     "search": Command("cli.search"),
     "token": Command("cli.token"),
 }

@@ -10,16 +10,13 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from catalog.store import CatalogueStore
 from cli.output import stderr
 from cli.session import ADMIN, ADMIN_PASSWORD
 from core.errors import TejidoError
+from deployment.stores import ensure_admin
 from embedded.memory import PeakMemory
 from embedded.running import Event
 from embedded.stack import Stack
-from security.passwords import hash_password
-
-ROLES = ("admin", "operator", "reader")
 
 
 @contextmanager
@@ -29,7 +26,7 @@ def open_stack(state: Path, clients: Sequence[str]) -> Iterator[tuple[Stack, Pea
         f"[bold]Starting the services[/] for {len(clients)} clients; state and logs in {state}", highlight=False
     )
     with PeakMemory() as memory, Stack(state, clients, tell=_tell) as stack:
-        ensure_admin(stack)
+        ensure_admin(stack.settings().required("postgres_dsn"), stack.state.secret(ADMIN_PASSWORD))
         try:
             yield stack, memory
         except TejidoError as error:
@@ -38,13 +35,6 @@ def open_stack(state: Path, clients: Sequence[str]) -> Iterator[tuple[Stack, Pea
             raise
         finally:
             stderr.print("Stopping the services …")
-
-
-def ensure_admin(stack: Stack) -> None:
-    """Create the administrator at the first start, with a password made at random."""
-    with CatalogueStore(stack.settings().required("postgres_dsn")) as store:
-        if store.user(ADMIN) is None:
-            store.put_user(ADMIN, hash_password(stack.state.secret(ADMIN_PASSWORD)), ROLES)
 
 
 def show_addresses(stack: Stack) -> None:

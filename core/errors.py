@@ -42,3 +42,9 @@ class TejidoError(Exception):
     def as_dict(self) -> dict[str, str]:
         """The one shape in which every edge renders an error."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+class ClientNameInvalid(TejidoError):
+    """A client's name cannot be part of bucket, host and folder names."""
+
+    code = "client.name_invalid"

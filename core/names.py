@@ -1,7 +1,17 @@
-"""The names that clients get when nobody names them."""
+"""Names that several parts rely on: databases, buckets, and clients that nobody named."""
 
 from __future__ import annotations
 
+import re
+
+from core.errors import ClientNameInvalid
+
+# Bucket names are part of host names in S3, and these names are folders too.
+CLIENT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?")
+
+DATABASES = {"catalog": "catalog", "mlflow_db": "mlflow", "airflow": "airflow"}
+"""Database → the role that owns it; each service can open its own database only."""
+PLATFORM_BUCKETS = ("data", "mlflow", "checkpoints")
 FIRST = (
     "aurora", "boreal", "cobre", "duna", "estela", "fresno", "girasol", "horizonte", "indigo", "jacaranda",
 )  # fmt: skip
@@ -10,3 +20,21 @@ FIRST = (
 def client_names(count: int) -> list[str]:
     """``count`` distinct client names, always the same in the same order."""
     return [FIRST[i] if i < len(FIRST) else f"client-{i + 1}" for i in range(count)]
+
+
+def client_bucket_name(client: str) -> str:
+    """The only bucket of a client, and the word for its object store."""
+    return f"client-{client}"
+
+
+def checked_client_name(name: str) -> str:
+    """The name, if buckets, hosts and folders can bear it.
+
+    Raises:
+        ClientNameInvalid: they cannot.
+    """
+    if not CLIENT_NAME.fullmatch(name):
+        raise ClientNameInvalid(
+            f"{name!r} cannot be the name of a client.", hint="Use a-z, 0-9 and - (at most 42 characters)."
+        )
+    return name

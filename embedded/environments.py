@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from core.files import write_secret
@@ -19,15 +18,6 @@ def platform_env_path(state: StateFolder) -> Path:
 def client_env_path(state: StateFolder, client: str) -> Path:
     """One client's file; it opens that client's bucket and nothing else."""
     return state.run / f"client-{client}.env"
-
-
-def write_environment(path: Path, values: Mapping[str, object]) -> None:
-    """Write settings (named as the fields of core.settings.Settings) as a file of variables (0600)."""
-    unknown = set(values) - set(Settings.model_fields)
-    if unknown:
-        raise ValueError(f"no such settings: {sorted(unknown)}")
-    lines = [f'TEJIDO_{name.upper()}="{value}"\n' for name, value in values.items()]
-    write_secret(path, "".join(lines).encode())
 
 
 def client_environment(state: StateFolder, bucket: ClientBucket) -> dict[str, object]:

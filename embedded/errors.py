@@ -7,7 +7,7 @@ EmbeddedError
 ├── StackLocked            another process uses the state folder
 ├── StateFolderUnusable    the state folder cannot be made or written
 ├── NoFreePort             no port near the preferred one is free
-├── ClientsInvalid         no client, a client twice, or a name that cannot be a bucket
+├── ClientsInvalid         no client, or a client twice
 ├── SystemUserMissing      PostgreSQL needs a user of its own and none can be made
 └── AirflowMissing         Airflow's own environment is not set up
 """

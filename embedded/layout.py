@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.environment import write_environment
+from core.names import PLATFORM_BUCKETS, checked_client_name
 from embedded.airflow import AirflowDatabase, AirflowHome, AirflowProcess, airflow_environment, airflow_processes
 from embedded.api import Api
 from embedded.catalogue import CatalogueStores
@@ -15,11 +16,10 @@ from embedded.environments import (
     client_environment,
     platform_env_path,
     write_clients_file,
-    write_environment,
 )
 from embedded.errors import ClientsInvalid
 from embedded.mlflow import Mlflow
-from embedded.object_store import PLATFORM_BUCKETS, ObjectStore
+from embedded.object_store import ObjectStore
 from embedded.ports import Port, Ports
 from embedded.postgres import Postgres
 from embedded.service import Service
@@ -27,9 +27,6 @@ from embedded.state import StateFolder
 from embedded.superlink import CONNECTION, SuperLink
 from embedded.supernode import SuperNode
 from embedded.valkey import Valkey
-
-# Bucket names are part of host names in S3, and these names are folders too.
-CLIENT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -67,17 +64,15 @@ def check_clients(clients: Sequence[str]) -> tuple[str, ...]:
     """The names, if they can be used.
 
     Raises:
-        ClientsInvalid: there is none, one stands twice, or one is no possible bucket name.
+        ClientsInvalid: there is none, or one stands twice.
+        ClientNameInvalid: one is no possible bucket name.
     """
     if not clients:
         raise ClientsInvalid(
             "There is no client.", hint="Give --clients 1 or more: each holds a part of the catalogue."
         )
     for name in clients:
-        if not CLIENT_NAME.fullmatch(name):
-            raise ClientsInvalid(
-                f"{name!r} cannot be the name of a client.", hint="Use a-z, 0-9 and - (at most 42 characters)."
-            )
+        checked_client_name(name)
     if len(set(clients)) < len(clients):
         raise ClientsInvalid("Two clients have the same name.", hint="Name each client once.")
     return tuple(clients)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 from core.settings import Bucket
+from deployment.mlflow import mlflow_arguments, mlflow_environment
 from embedded.ports import LOOPBACK, Port
 from embedded.process import Command
 from embedded.service import ServiceDefaults, answers
@@ -34,30 +34,9 @@ class Mlflow(ServiceDefaults):
         return f"http://{LOOPBACK}:{self.port.number}"
 
     def command(self) -> Command:
-        """The server, secrets in its environment.
-
-        This is the process that ``mlflow server`` would start, with the environment that it would give it. The command
-        itself would stay beside the server: 5 s and 200 MB more, and a crash of the server hidden behind it.
-        """
-        environment = {
-            "_MLFLOW_SERVER_FILE_STORE": self.database,
-            "_MLFLOW_SERVER_REGISTRY_STORE": self.database,
-            "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
-            "_MLFLOW_SERVER_ARTIFACT_DESTINATION": f"s3://{self.artifacts.bucket}",
-            "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
-            "_MLFLOW_SGI_NAME": "uvicorn",
-            "MLFLOW_S3_ENDPOINT_URL": self.artifacts.endpoint,
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            # Its job runner would be two more processes for features that are not used here.
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "AWS_ACCESS_KEY_ID": self.artifacts.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.artifacts.secret_key.get_secret_value(),
-            "AWS_DEFAULT_REGION": self.artifacts.region,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        where = ("--host", LOOPBACK, "--port", str(self.port.number), "--no-access-log")
-        arguments = (sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", *where)
-        return Command(arguments, environment, cwd=self.state.folder("mlflow"))
+        """The server in the foreground, secrets in its environment."""
+        environment = mlflow_environment(self.database, self.artifacts)
+        return Command(mlflow_arguments(LOOPBACK, self.port.number), environment, cwd=self.state.folder("mlflow"))
 
     def is_ready(self) -> bool:
         """Whether it answers a query; the first one ever makes its tables, which takes long and must not be doubled."""

@@ -17,7 +17,6 @@ from embedded.service import ServiceDefaults, answers
 from embedded.state import StateFolder
 
 PLATFORM = "platform"
-PLATFORM_BUCKETS = ("data", "mlflow", "checkpoints")
 
 
 @dataclass(frozen=True, kw_only=True)

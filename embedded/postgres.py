@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.files import write_secret
+from core.names import DATABASES
 from embedded.errors import SystemUserMissing
 from embedded.ports import LOOPBACK, Port
 from embedded.process import Command
@@ -25,17 +26,6 @@ SUPERUSER = "postgres"
 SYSTEM_USER = "pgserver"
 ALREADY_THERE = 9
 """What useradd says when another stack was faster."""
-# Database → the role that owns it; each service can open its own database only.
-DATABASES = {"catalog": "catalog", "mlflow_db": "mlflow", "airflow": "airflow"}
-ROLE_AND_DATABASE = r"""
-SELECT 'CREATE ROLE {role} LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}')
-\gexec
-ALTER ROLE {role} PASSWORD '{password}';
-SELECT 'CREATE DATABASE {database} OWNER {role}'
-    WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{database}')
-\gexec
-REVOKE CONNECT ON DATABASE {database} FROM PUBLIC;
-"""
 
 
 def data_folder(state: StateFolder) -> Path:
@@ -106,10 +96,13 @@ class Postgres(ServiceDefaults):
         check = [str(BINARIES / "pg_isready"), "-q", "-h", LOOPBACK, "-p", str(self.port.number), "-t", "2"]
         return subprocess.run(check, check=False).returncode == 0
 
-    def finish(self, steps: Steps) -> None:
+    def finish(self, steps: Steps) -> None:  # noqa: ARG002 - every service is finished alike
         """Make roles and databases that are missing, and set the passwords."""
-        steps.run("Making the databases", self._psql("postgres"), stdin=self._roles_and_databases())
-        steps.run("Adding pgvector", self._psql("catalog"), stdin="CREATE EXTENSION IF NOT EXISTS vector;")
+        # Imported late: the services that need no database start meanwhile.
+        from catalog.databases import make_databases
+
+        superuser = f"postgresql://{SUPERUSER}:{self._password(SUPERUSER)}@{LOOPBACK}:{self.port.number}/postgres"
+        make_databases(superuser, {role: self._password(role) for role in DATABASES.values()})
 
     @property
     def data(self) -> Path:
@@ -123,20 +116,6 @@ class Postgres(ServiceDefaults):
         options = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "-U", SUPERUSER)
         arguments = (str(BINARIES / "initdb"), *options, f"--pwfile={password}", "-D", str(self.data))
         return Command(arguments, cwd=self.data.parent, user=user)
-
-    def _psql(self, database: str) -> Command:
-        where = ("-h", LOOPBACK, "-p", str(self.port.number), "-U", SUPERUSER, "-d", database)
-        return Command(
-            (str(BINARIES / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", *where),
-            {"PGPASSWORD": self._password(SUPERUSER), "PGOPTIONS": "--client-min-messages=warning"},
-        )
-
-    def _roles_and_databases(self) -> str:
-        # Names are constants and passwords are URL-safe base64: nothing needs quoting.
-        return "".join(
-            ROLE_AND_DATABASE.format(role=role, database=database, password=self._password(role))
-            for database, role in DATABASES.items()
-        )
 
 
 def _system_user() -> str | None:

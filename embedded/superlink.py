@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 import sys
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.files import write_atomically
+from deployment.nodes import mark_all_nodes_offline
 from embedded.ports import LOOPBACK, Port
 from embedded.process import Command
 from embedded.service import ServiceDefaults, Steps, answers
@@ -108,16 +107,3 @@ class SuperLink(ServiceDefaults):
     @property
     def _tls(self) -> Path:
         return self.state.root / "tls"
-
-
-def mark_all_nodes_offline(database: Path) -> None:
-    """Correct what a SuperLink that was killed could not write; only while none runs.
-
-    Flower refuses a node that its database has as online, until the heartbeat has been silent for a minute: after a
-    crash every SuperNode would end with code 305. The table is that of the locked version, and a test holds to it.
-    """
-    if not database.exists():
-        return
-    with closing(sqlite3.connect(database)) as connection, connection:
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'node'").fetchone():
-            connection.execute("UPDATE node SET status = 'offline' WHERE status = 'online'")

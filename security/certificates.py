@@ -37,20 +37,24 @@ class ServerCertificate:
     key: Path
 
 
-def server_certificate(folder: Path, hosts: Sequence[str], *, now: datetime | None = None) -> ServerCertificate:
+def server_certificate(
+    folder: Path, hosts: Sequence[str], *, signed_by: Path | None = None, now: datetime | None = None
+) -> ServerCertificate:
     """A certificate for ``hosts`` (names or addresses), made or renewed if need be.
 
     Args:
-        folder: where authority and certificate are kept.
+        folder: where the certificate is kept, and the authority unless ``signed_by`` names another folder.
         hosts: every name and address that clients reach the server by.
+        signed_by: folder of an authority that exists or is made.
         now: the present, for tests.
 
     Raises:
         CertificateUnreadable: a file in ``folder`` is damaged.
     """
     now = now or datetime.now(UTC)
-    paths = ServerCertificate(folder / "ca.pem", folder / "server.pem", folder / "server.key")
-    authority, authority_key = _authority(paths.authority, folder / "ca.key", now)
+    home = signed_by or folder
+    paths = ServerCertificate(home / "ca.pem", folder / "server.pem", folder / "server.key")
+    authority, authority_key = _authority(paths.authority, home / "ca.key", now)
     if not _is_current(paths, authority, hosts, now):
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _sign_server(key.public_key(), hosts, authority, authority_key, now)

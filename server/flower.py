@@ -78,6 +78,14 @@ class Flower:
         answer = self._json("supernode", "list", self.connection)
         return [Node(str(node["node-id"]), str(node["status"])) for node in answer["nodes"]]
 
+    def register(self, public_key: Path, name: str) -> None:
+        """Admit the SuperNode that has this key; one that is admitted already is no error."""
+        try:
+            self._json("supernode", "register", str(public_key), self.connection, "--name", name)
+        except RunFailed as error:
+            if "already in use" not in error.message.lower():
+                raise
+
     def _json(self, *arguments: str) -> dict[str, Any]:
         done = self._run(*arguments, "--format", "json")
         start = done.stdout.find("{")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("core", "catalog", "security", "federation", "clients", "server", "api", "embedded", "cli")
+PARTS = ("core", "catalog", "security", "federation", "clients", "server", "api", "deployment", "embedded", "cli")
 
 MAY_IMPORT = {
     "core": set(),
@@ -20,8 +20,9 @@ MAY_IMPORT = {
     "clients": {"core", "catalog", "security", "federation"},
     "server": {"core", "catalog", "security", "federation"},
     "api": {"core", "catalog", "security", "federation", "server"},
-    "embedded": {"core", "catalog", "security", "federation", "clients", "server", "api"},
-    "cli": {"core", "catalog", "security", "federation", "clients", "server", "api", "embedded"},
+    "deployment": {"core", "catalog", "security", "server"},
+    "embedded": {"core", "catalog", "security", "federation", "clients", "server", "api", "deployment"},
+    "cli": {"core", "catalog", "security", "federation", "clients", "server", "api", "deployment", "embedded"},
 }
 FENCES = {
     "psycopg": ("catalog",),

@@ -15,7 +15,18 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def all_errors(root: type[TejidoError] = TejidoError) -> set[type[TejidoError]]:
     """Every error class of the project."""
-    for part in ("core", "catalog", "security", "federation", "clients", "server", "api", "embedded", "cli"):
+    for part in (
+        "core",
+        "catalog",
+        "security",
+        "federation",
+        "clients",
+        "server",
+        "api",
+        "deployment",
+        "embedded",
+        "cli",
+    ):
         package = importlib.import_module(part)
         for module in pkgutil.iter_modules(package.__path__, f"{part}."):
             if module.name.endswith((".errors", ".settings")):

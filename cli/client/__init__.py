@@ -1,0 +1,1 @@
+"""`tejido client`: who takes part."""

@@ -1,0 +1,1 @@
+"""`tejido setup`: what a deployment in containers runs before its services start."""

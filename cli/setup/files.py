@@ -1,0 +1,39 @@
+"""`tejido setup files`: secrets, keys and certificates of a deployment in containers, each where it is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.output import Format, FormatOption, emit
+from deployment.keys import Keys
+from deployment.platform import Owners, Platform
+from deployment.volumes import give_volumes, write_airflow_files
+
+KeysOption = Annotated[Path, typer.Option(help="Folder of all secrets; no service sees it.")]
+SharesOption = Annotated[Path, typer.Option(help="Folder with one folder a service.")]
+OwnerOption = Annotated[int, typer.Option(help="User id that the platform's services run as.")]
+
+
+def files(
+    keys: KeysOption = Path("/keys"),
+    shares: SharesOption = Path("/shares"),
+    volumes: Annotated[Path, typer.Option(help="Folder with one folder a service's data.")] = Path("/volumes"),
+    secrets: Annotated[Path, typer.Option(help="Folder of Airflow's variables and connections.")] = Path("/secrets"),
+    owner: OwnerOption = 10001,
+    airflow_owner: Annotated[int, typer.Option(envvar="AIRFLOW_UID", help="User id that Airflow runs as.")] = 50000,
+    how: FormatOption = Format.TEXT,
+) -> None:
+    """Make what is missing; what exists stays. Run it as root: it gives each file to the one user that may read it."""
+    owners = Owners(owner, airflow_owner)
+    store = Keys(keys)
+    with store.locked():
+        platform = Platform(store)
+        platform.write(shares, owners)
+        platform.write_connection(volumes / "flwr")
+    give_volumes(volumes, owners)
+    write_airflow_files(secrets, airflow_owner)
+    names = sorted(path.name for path in shares.iterdir())
+    emit({"shares": names}, how, lambda result: f"Secrets are ready for {', '.join(result['shares'])}.")

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Makes stand-ins for the images that docker-compose.yaml takes from a registry, for machines that reach none: Debian's
+# packages and PyPI's, taking the same environment variables and serving the same ports. Usage: make.sh PIP_CONF
+# PIP_CONF goes into the stand-in of Python's image: how builds on this machine find packages.
+set -euo pipefail
+cd "$(dirname "$0")"
+pip_conf=$1
+have() { docker image inspect "$1" > /dev/null 2>&1; }
+image() { sed -n "s/^$1=//p" ../../../../.env.example; }
+
+if ! have python:3.11-slim-bookworm; then
+    root=$(mktemp -d)
+    trap 'rm -rf "$root"' EXIT
+    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates,curl bookworm "$root" > /dev/null
+    rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
+    cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
+    cp "$pip_conf" "$root/etc/pip.conf"
+    tar -C "$root" -c . | docker import - python:3.11-slim-bookworm > /dev/null
+fi
+for name in postgres valkey minio nginx; do
+    wanted=$(image "${name^^}_IMAGE")
+    have "$wanted" || docker build -q --network=host -t "$wanted" "$name" > /dev/null
+done

@@ -1,0 +1,117 @@
+"""What each service of a deployment in containers is told, and what it is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from core.settings import load_settings
+from deployment.clients import Client
+from deployment.keys import Keys
+from deployment.platform import Owners, Platform
+
+ME = Owners(os.getuid(), os.getuid())
+HOLDERS = {
+    "postgres-superuser": {"postgres", "databases"},
+    "postgres-mlflow": {"databases", "mlflow"},
+    "postgres-airflow": {"databases", "airflow"},
+    "postgres-catalog": {"databases", "api", "operator", "worker"},
+    "store-secret": {"store", "mlflow", "coordinator", "api", "databases", "operator", "worker"},
+    "valkey": {"valkey", "coordinator", "api", "databases", "operator", "worker"},
+    "broker": {"broker", "airflow"},
+    "superexec-coordinator": {"superlink", "coordinator"},
+    "airflow-jwt": {"airflow"},
+    "airflow-fernet": {"airflow"},
+    "airflow-admin": {"airflow", "operator", "worker"},
+    "admin-password": {"databases", "operator", "worker"},
+}
+"""Secret → the shares that hold it, and no other."""
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    return Keys(tmp_path / "keys")
+
+
+def written(keys: Keys, root: Path) -> dict[str, str]:
+    """Every file of every share, as one text a share."""
+    return {
+        share.name: "\n".join(path.read_text() for path in share.rglob("*") if path.is_file())
+        for share in root.iterdir()
+    }
+
+
+@pytest.mark.parametrize("secret", HOLDERS)
+def test_a_secret_is_told_to_those_who_use_it(keys: Keys, tmp_path: Path, secret: str) -> None:
+    Platform(keys).write(tmp_path / "shares", ME)
+    value = (keys.folder / secret).read_text()
+    assert {name for name, text in written(keys, tmp_path / "shares").items() if value in text} == HOLDERS[secret]
+
+
+def test_no_two_secrets_are_alike(keys: Keys, tmp_path: Path) -> None:
+    Platform(keys).write(tmp_path / "shares", ME)
+    values = [path.read_text() for path in keys.folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    assert len(values) >= len(HOLDERS)
+    assert len(set(values)) == len(values)
+
+
+def test_only_the_owner_reads_a_share(keys: Keys, tmp_path: Path) -> None:
+    Platform(keys).write(tmp_path / "shares", ME)
+    for share in (tmp_path / "shares").iterdir():
+        assert stat.S_IMODE(share.stat().st_mode) == 0o500
+        assert {stat.S_IMODE(path.stat().st_mode) for path in share.rglob("*") if path.is_file()} == {0o600}
+
+
+def test_a_second_start_changes_nothing(keys: Keys, tmp_path: Path) -> None:
+    Platform(keys).write(tmp_path / "first", ME)
+    Platform(keys).write(tmp_path / "second", ME)
+    assert written(keys, tmp_path / "first") == written(keys, tmp_path / "second")
+
+
+def test_the_settings_can_be_read(keys: Keys, tmp_path: Path) -> None:
+    Platform(keys).write(tmp_path / "shares", ME)
+    settings = load_settings(tmp_path / "shares" / "operator" / "settings.env")
+    assert settings.required("postgres_dsn").endswith("@postgres:5432/catalog")
+    assert settings.required("valkey_url").endswith("@valkey:6379/0")
+
+
+def test_a_client_is_told_its_own_secrets_only(keys: Keys, tmp_path: Path) -> None:
+    Platform(keys).write(tmp_path / "shares", ME)
+    for name in ("aurora", "boreal"):
+        Client(keys, name).write(tmp_path / name, ME.platform)
+    mine = written(keys, tmp_path / "aurora")
+    key, bucket = (keys.nodes / "aurora.key").read_text(), (keys.folder / "store-aurora-secret").read_text()
+    assert {name for name, text in mine.items() if key in text} == {"node"}
+    assert {name for name, text in mine.items() if bucket in text} == {"store", "apps", "enrolment"}
+    strangers = [path for path in keys.folder.rglob("*") if path.is_file() and "aurora" not in str(path)]
+    public = {keys.tls / "ca.pem", keys.tls / "server.pem"}
+    secrets = [path.read_text() for path in strangers if path not in public and not path.name.startswith(".")]
+    assert len(secrets) > len(HOLDERS)
+    assert not [secret for secret in secrets if any(secret in text for text in mine.values())]
+
+
+def test_the_platform_writes_to_a_client_through_its_gate(keys: Keys, tmp_path: Path) -> None:
+    Platform(keys).write(tmp_path / "shares", ME)
+    Client(keys, "aurora").write(tmp_path / "aurora", ME.platform)
+    bucket = json.loads((tmp_path / "aurora" / "enrolment" / "bucket.json").read_text())
+    assert (bucket["endpoint"], bucket["bucket"]) == ("http://gate-aurora:9000", "client-aurora")
+    assert "set $store store-aurora:9000;" in (tmp_path / "aurora" / "gate" / "nginx.conf").read_text()
+
+
+def test_a_gates_certificate_is_its_own_and_the_federations(keys: Keys, tmp_path: Path) -> None:
+    Platform(keys).write(tmp_path / "shares", ME)
+    superlink = (keys.tls / "server.pem").read_bytes()
+    Client(keys, "aurora").write(tmp_path / "aurora", ME.platform)
+    gate = tmp_path / "aurora" / "gate"
+    certificate = x509.load_pem_x509_certificate((gate / "server.pem").read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["gate-aurora"]
+    certificate.verify_directly_issued_by(x509.load_pem_x509_certificate((keys.tls / "ca.pem").read_bytes()))
+    ssl.create_default_context().load_cert_chain(gate / "server.pem", gate / "server.key")
+    assert (keys.tls / "server.pem").read_bytes() == superlink
