@@ -113,11 +113,14 @@ class Airflow:
 
     def failed_task(self, dag_id: str, run_id: str) -> tuple[str, int] | None:
         """Task id and try number of the first task that failed by itself."""
-        found = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
-        for task in found["task_instances"]:
+        for task in self._tasks(dag_id, run_id):
             if task["state"] == "failed":
                 return task["task_id"], task["try_number"]
         return None
+
+    def skipped_tasks(self, dag_id: str, run_id: str) -> set[str]:
+        """Ids of the tasks that had nothing to do."""
+        return {task["task_id"] for task in self._tasks(dag_id, run_id) if task["state"] == "skipped"}
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """What a task returned."""
@@ -131,6 +134,11 @@ class Airflow:
         content = self._call("GET", path, headers={"Accept": "application/json"})["content"]
         events = [entry["event"] if isinstance(entry, dict) else str(entry) for entry in content]
         return "\n".join("\n".join(events).splitlines()[-lines:])
+
+    def _tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        found = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
+        tasks: list[dict[str, Any]] = found["task_instances"]
+        return tasks
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
         return self._checked(self._request(method, path, **options))

@@ -95,8 +95,10 @@ def federated_finetune() -> None:
 
     @task.short_circuit
     def is_catalogue_alone_new(promoted: Any) -> bool:
-        """The champion stays, but the catalogue may be one that it has not indexed."""
-        return promoted["alias"] != "champion" and current_run()[0]["then_index"]
+        """The champion stays, if there is one, but the catalogue may be new to its index."""
+        if promoted["alias"] == "champion" or not current_run()[0]["then_index"]:
+            return False
+        return any("champion" in version["aliases"] for version in run_tejido("model", "list")["versions"])
 
     start_indexing = TriggerDagRunOperator(
         task_id="start_indexing",

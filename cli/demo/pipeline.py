@@ -16,10 +16,12 @@ from valkey import Valkey
 from valkey.exceptions import ValkeyError
 
 from cli.airflow import Airflow, DagRun
-from cli.errors import RunTimedOut, TaskFailed
+from cli.errors import NothingPromoted, RunTimedOut, TaskFailed
 from core.progress import Progress
 
 PIPELINE = ("catalog_etl", "federated_finetune", "index_catalog")
+INDEXING = {"announce_champion", "start_indexing"}
+"""The tasks of which one leads to an index, where there is a champion."""
 AFTER = "after_"
 """How the id of an index run begins that no champion has started; the id of the training run follows."""
 POLL_S = 0.5
@@ -43,6 +45,7 @@ class Follower:
 
         Raises:
             TaskFailed: a task failed; its log's tail is in the message.
+            NothingPromoted: the model was not good enough, and there was none before.
             RunTimedOut: the pipeline did not end in time.
         """
         for dag_id in PIPELINE:
@@ -52,6 +55,11 @@ class Follower:
         runs = [self._follow(etl, lambda: run_id, run_id)]
         runs.append(self._follow(finetune, lambda: self.airflow.run_made_by(etl, run_id, finetune), run_id))
         trained = runs[-1].run_id
+        if self.airflow.skipped_tasks(finetune, trained) >= INDEXING:
+            reason = self.airflow.result(finetune, trained, "promote")["reason"]
+            raise NothingPromoted(
+                f"There is no champion to search with: {reason}.", hint="Train longer, or on more products."
+            )
         return [*runs, self._follow(index, lambda: self._indexing(trained), run_id)]
 
     def _indexing(self, trained: str) -> str | None:
