@@ -120,9 +120,7 @@ def test_twenty_triggers_of_one_run_give_one_run(airflow: Airflow) -> None:
     assert {name for name in tasks(airflow, "catalog_etl", RUN) if name.startswith("fill")} == {"fill[0]", "fill[1]"}
 
 
-def test_a_new_catalogue_trains_once_without_holding_a_worker_and_a_champion_is_indexed(
-    airflow: Airflow, settings: Settings
-) -> None:
+def test_a_new_catalogue_trains_once_and_holds_no_worker_meanwhile(airflow: Airflow, settings: Settings) -> None:
     (trained,) = runs_made_by(airflow, ("catalog_etl", RUN), "federated_finetune", count=1)
     states = set()
     while (run := airflow.run("federated_finetune", trained)) is not None and not run.is_finished:
@@ -185,6 +183,9 @@ def test_a_backfill_trains_nothing(airflow: Airflow, settings: Settings) -> None
         time.sleep(0.5)
     assert tasks(airflow, "federated_finetune", runs[0]["dag_run_id"])["train"] == "skipped"
     assert runs_of(Tracker(settings.required("mlflow_uri")), FEDERATED_EXPERIMENT) == before
+    # Nor did the night that had passed when the stack was started.
+    asked = {"run_type": "scheduled"}
+    assert airflow._call("GET", "/api/v2/dags/federated_finetune/dagRuns", params=asked)["total_entries"] == 0
 
 
 def test_housekeeping_leaves_what_is_young_and_live(airflow: Airflow, settings: Settings) -> None:
