@@ -122,16 +122,7 @@ def announce(asset: Asset, run_id: str, params: dict[str, Any] | None = None) ->
 
 def report_failure(context: Any) -> None:
     """Put a failed DAG run where operators look: `tejido failures`, `tejido doctor`, and TEJIDO_NOTIFY_URL."""
-    task = context.get("ti")
-    run_tejido(
-        "failures",
-        "record",
-        "--dag",
-        context["dag"].dag_id,
-        "--run",
-        context["run_id"],
-        "--task",
-        task.task_id if task else None,
-        "--reason",
-        context.get("reason") or "unknown",
-    )
+    # A run that took too long has failed without a task of its own.
+    task = ["--task", context["ti"].task_id] if context.get("ti") else []
+    what = ["--dag", context["dag"].dag_id, "--run", context["run_id"], "--reason", context.get("reason") or "unknown"]
+    run_tejido("failures", "record", *what, *task)

@@ -7,6 +7,7 @@ import json
 import os
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 FILES = ("catalog_etl", "federated_finetune", "index_catalog", "housekeeping")
@@ -70,11 +71,22 @@ def raised(status: int) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def reported(task_id: str | None) -> list[str]:
+    """The command that keeps a failure."""
+    os.environ |= {"STATUS": "0", "SLEEP": ""}
+    context: dict[str, Any] = {"dag": SimpleNamespace(dag_id="d"), "run_id": "r", "reason": "timed_out"}
+    if task_id:
+        context["ti"] = SimpleNamespace(task_id=task_id)
+    import_module("platform_command").report_failure(context)
+    return Path(os.environ["PID_FILE"]).with_suffix(".arguments").read_text().split()
+
+
 if __name__ == "__main__":
     found = {
         "dags": {name: drawn(name) for name in FILES},
         "events": asyncio.run(waited(75, "last words")),
         "is_ended_by_cancelling": asyncio.run(is_ended_by_cancelling()),
+        "reported": [reported("train"), reported(None)],
         "raised": {str(status): raised(status) for status in (1, 75, -9)},
     }
     print(json.dumps(found))

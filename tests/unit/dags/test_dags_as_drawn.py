@@ -16,6 +16,8 @@ from embedded.service import REPOSITORY
 
 COMMAND = """#!/bin/sh
 echo $$ > "$PID_FILE"
+echo "$@" > "$PID_FILE.arguments"
+echo '{}'
 echo "first words" >&2
 echo "$SAID" >&2
 [ -z "$SLEEP" ] || exec sleep "$SLEEP"
@@ -107,3 +109,11 @@ def test_only_what_may_pass_is_tried_again(found: dict[str, Any]) -> None:
     kinds = {status: text.partition(":")[0] for status, text in found["raised"].items()}
     assert kinds == {"1": "AirflowFailException", "75": "PlatformCommandFailed", "-9": "PlatformCommandFailed"}
     assert "M H [c]" in found["raised"]["1"]
+
+
+def test_a_failure_is_reported_with_its_task_or_without_where_none_failed(found: dict[str, Any]) -> None:
+    report = "failures record --dag d --run r --reason timed_out"
+    assert [" ".join(words) for words in found["reported"]] == [
+        f"{report} --task train --format json",
+        f"{report} --format json",
+    ]
