@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from benchmarks.localclients import Known, LocalClient, LocalMailbox
 from catalog.etl import clean_and_split, obtain
-from catalog.etl.partition import labelled_products
+from catalog.etl.assign import labelled_products
 from catalog.manifest import CatalogueManifest, manifest_of
 from catalog.objects import DirectoryStore
 from catalog.partitions import assign_clients, parse_partition

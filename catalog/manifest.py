@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -71,6 +71,23 @@ class CatalogueManifest:
     def shards(self) -> list[Shard]:
         """All shards of all splits, in the order of the splits."""
         return [shard for shards in self.splits.values() for shard in shards]
+
+    @property
+    def all_shards(self) -> list[Shard]:
+        """All that this version refers to: products, and who holds them."""
+        return [*self.shards, *self.owners, *self.holdouts]
+
+    @property
+    def content_sha256(self) -> str:
+        """Equal for equal catalogues (products, splits, who holds what), whenever they were loaded."""
+        content = {
+            "dataset": self.dataset,
+            "seed": self.seed,
+            "splits": {split: [shard.sha256 for shard in shards] for split, shards in self.splits.items()},
+            "partition": self.partition,
+            "owners": [shard.sha256 for shard in (*self.owners, *self.holdouts)],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> bytes:
         """The manifest as indented JSON."""
@@ -166,6 +183,20 @@ def manifest_of(store: ObjectStore, version: str) -> CatalogueManifest:
         raise CatalogueMissing(
             f"Catalogue version {version} does not exist in {store.name}.", hint="Run its cleaning step first."
         ) from None
+
+
+def published_manifest(store: ObjectStore) -> CatalogueManifest | None:
+    """The catalogue that is live; None where none is, or one that nobody could read."""
+    try:
+        return live_manifest(store)
+    except (CatalogueMissing, ManifestInvalid):
+        return None
+
+
+def count_shards(shards: Iterable[Shard], version: str) -> dict[str, int]:
+    """How many shards a version has, and how many of them were ``reused``: stored by an earlier version already."""
+    keys = [shard.key for shard in shards]
+    return {"shards": len(keys), "reused": sum(f"/{version}/" not in key for key in keys)}
 
 
 def client_manifest(store: ObjectStore) -> ClientManifest:

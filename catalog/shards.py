@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog.errors import ShardDamaged
+from catalog.errors import ObjectMissing, ShardDamaged
 from catalog.objects import ObjectStore
 from catalog.product import ATTRIBUTES, Product
 
@@ -46,14 +46,31 @@ class Shard:
 
 
 class ShardWriter:
-    """Writes rows to ``<prefix>/part-00000.parquet`` and on, a new shard after ``rows_per_shard`` rows or 128 MiB.
+    """Writes rows to ``<prefix>/part-00000-<hash>.parquet`` and on, a new one after ``rows_per_shard`` rows or 128 MiB.
 
-    Holds at most one row group (256 rows or 4 MiB) in memory and one shard on disk. Leave its ``with`` block without
-    an error to get the last shard stored; ``shards`` is whole only then.
+    A shard whose very bytes are stored already is not stored again: ``shards`` then names the one that is there. Holds
+    at most one row group (256 rows or 4 MiB) in memory and one shard on disk. Leave its ``with`` block without an error
+    to get the last shard stored; ``shards`` is whole only then.
+
+    Args:
+        store: where the shards go.
+        prefix: how their keys begin.
+        schema: of the rows.
+        rows_per_shard: the most rows of one shard.
+        known: shards of earlier versions in this store, which may be named again.
     """
 
-    def __init__(self, store: ObjectStore, prefix: str, schema: pa.Schema, *, rows_per_shard: int = 1000) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        prefix: str,
+        schema: pa.Schema,
+        *,
+        rows_per_shard: int = 1000,
+        known: Iterable[Shard] = (),
+    ) -> None:
         self.shards: list[Shard] = []
+        self._known = {shard.sha256: shard for shard in known}
         self._store, self._prefix, self._schema, self._rows_per_shard = store, prefix, schema, rows_per_shard
         self._uncompressed = {"image"} & set(schema.names)
         self._folder = tempfile.TemporaryDirectory(prefix="tejido-shards-")
@@ -98,11 +115,27 @@ class ShardWriter:
         if self._rows:
             self._write_group()
         self._parquet.close()
-        key = f"{self._prefix}/part-{len(self.shards):05d}.parquet"
-        self._store.upload(self._path, key)
-        self.shards.append(Shard(key=key, rows=self._shard_rows, sha256=_sha256(self._path)))
+        self.shards.append(self._stored(_sha256(self._path)))
         self._path.unlink()
         self._parquet, self._shard_rows = None, 0
+
+    def _stored(self, sha256: str) -> Shard:
+        known = self._known.get(sha256)
+        if known and is_whole(self._store, known):
+            return known
+        # With the hash in its name no shard ever takes the place of another that some manifest still names.
+        key = f"{self._prefix}/part-{len(self.shards):05d}-{sha256[:12]}.parquet"
+        self._store.upload(self._path, key)
+        return Shard(key=key, rows=self._shard_rows, sha256=sha256)
+
+
+def is_whole(store: ObjectStore, shard: Shard) -> bool:
+    """Whether a shard is there with the bytes that its manifest says; reads it."""
+    try:
+        with _fetched(store, shard):
+            return True
+    except (ObjectMissing, ShardDamaged):
+        return False
 
 
 def row_of(product: Product) -> dict[str, Any]:

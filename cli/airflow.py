@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ TIMEOUT_S = 8.0
 DEAD_S, SLOW_S = 5.0, 60.0
 NOT_FOUND = 404
 FINISHED = ("success", "failed")
+PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -86,13 +88,39 @@ class Airflow:
         found = self._checked(response)
         return DagRun(dag_id, run_id, found["state"], found.get("duration"))
 
+    def run_made_by(self, source_dag_id: str, source_run_id: str, dag_id: str) -> str | None:
+        """The run of ``dag_id`` that was started by an asset which another DAG's run has made; None: none yet."""
+        asked = {"source_dag_id": source_dag_id, "source_run_id": source_run_id, "order_by": "-timestamp"}
+        for event in self._call("GET", "/api/v2/assets/events", params=asked)["asset_events"]:
+            for run in event["created_dagruns"]:
+                if run["dag_id"] == dag_id:
+                    return str(run["run_id"])
+        return None
+
+    def delete_runs(self, *, before: datetime) -> int:
+        """Delete all DAG runs that ended before a moment, with all that Airflow keeps of them; returns how many."""
+        asked = {"end_date_lt": before.isoformat(), "state": list(FINISHED), "limit": PAGE}
+        deleted = 0
+        while found := self._call("GET", "/api/v2/dags/~/dagRuns", params=asked)["dag_runs"]:
+            for run in found:
+                path = f"/api/v2/dags/{run['dag_id']}/dagRuns/{run['dag_run_id']}"
+                response = self._request("DELETE", path)
+                # Somebody else may have deleted it meanwhile.
+                if response.status_code != NOT_FOUND:
+                    self._checked(response)
+                deleted += 1
+        return deleted
+
     def failed_task(self, dag_id: str, run_id: str) -> tuple[str, int] | None:
         """Task id and try number of the first task that failed by itself."""
-        found = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
-        for task in found["task_instances"]:
+        for task in self._tasks(dag_id, run_id):
             if task["state"] == "failed":
                 return task["task_id"], task["try_number"]
         return None
+
+    def skipped_tasks(self, dag_id: str, run_id: str) -> set[str]:
+        """Ids of the tasks that had nothing to do."""
+        return {task["task_id"] for task in self._tasks(dag_id, run_id) if task["state"] == "skipped"}
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """What a task returned."""
@@ -106,6 +134,11 @@ class Airflow:
         content = self._call("GET", path, headers={"Accept": "application/json"})["content"]
         events = [entry["event"] if isinstance(entry, dict) else str(entry) for entry in content]
         return "\n".join("\n".join(events).splitlines()[-lines:])
+
+    def _tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        found = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
+        tasks: list[dict[str, Any]] = found["task_instances"]
+        return tasks
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
         return self._checked(self._request(method, path, **options))

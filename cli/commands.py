@@ -42,7 +42,9 @@ TREE: dict[str, Command | Group] = {
             # The steps of `load`, one a process, as the DAG catalog_etl runs them.
             "obtain": Command("cli.catalog.obtain", hidden=True),
             "clean": Command("cli.catalog.clean", hidden=True),
-            "partition": Command("cli.catalog.partition", hidden=True),
+            "assign": Command("cli.catalog.assign", hidden=True),
+            "fill": Command("cli.catalog.fill", hidden=True),
+            "hand-over": Command("cli.catalog.hand_over", "hand_over", hidden=True),
             "publish": Command("cli.catalog.publish", hidden=True),
         },
     ),
@@ -51,6 +53,9 @@ TREE: dict[str, Command | Group] = {
         {
             "run": Command("cli.federation.run"),
             "resume": Command("cli.federation.resume"),
+            "start": Command("cli.federation.start"),
+            "wait": Command("cli.federation.wait"),
+            "stop": Command("cli.federation.stop"),
             "simulate": Command("cli.federation.simulate"),
             "baselines": Command("cli.federation.baselines"),
             "status": Command("cli.federation.status"),
@@ -82,6 +87,14 @@ TREE: dict[str, Command | Group] = {
             "enrol": Command("cli.setup.enrol"),
         },
     ),
+    "failures": Group(
+        "See which DAG runs failed.",
+        {
+            "list": Command("cli.failures.list_recent", "list_recent"),
+            "record": Command("cli.failures.record", hidden=True),
+        },
+    ),
+    "housekeeping": Command("cli.housekeeping"),
     "search": Command("cli.search"),
     "token": Command("cli.token"),
 }

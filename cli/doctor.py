@@ -7,18 +7,22 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 import typer
 from rich.table import Table
+from rich.text import Text
 
+from cli.errors import StackNotRunning
 from cli.output import Format, FormatOption, emit
-from cli.session import DEFAULT_STATE, StateOption
+from cli.session import DEFAULT_STATE, StateOption, platform_settings
 from core.errors import TejidoError
 from embedded.airflow import airflow_environment
 from federation.presets import load_preset
+from server.failures import recent_failures
 
 MIN_FREE_DISK_GB = 5
 MIN_MEMORY_GB = 9
@@ -36,8 +40,8 @@ class Finding:
 
 
 def doctor(state: StateOption = DEFAULT_STATE, how: FormatOption = Format.TEXT) -> None:
-    """Check this machine: Python, memory, disk, packages, Airflow, base weights."""
-    findings = [*_machine(state), *_packages(), _airflow(), _weights()]
+    """Check this machine: Python, memory, disk, packages, Airflow, base weights; and the DAG runs of the last day."""
+    findings = [*_machine(state), *_packages(), _airflow(), _weights(), *_failures(state)]
     emit({"findings": [asdict(finding) for finding in findings]}, how, _table)
     if not all(finding.is_fine for finding in findings):
         raise typer.Exit(1)
@@ -76,9 +80,25 @@ def _weights() -> Finding:
         return Finding("Base weights (lite)", "unusable", is_fine=False, advice=str(error))
 
 
+def _failures(state: Path) -> Iterator[Finding]:
+    """What failed lately, where a platform runs."""
+    try:
+        failures = recent_failures(platform_settings(state), within=timedelta(days=1))
+    except StackNotRunning:
+        return
+    except TejidoError as error:
+        yield Finding("DAG runs", "unknown", is_fine=False, advice=str(error))
+        return
+    if not failures:
+        yield Finding("DAG runs", "none failed in the last day", is_fine=True)
+        return
+    advice = f"{failures[0]}. `tejido failures list` shows all."
+    yield Finding("DAG runs", f"{len(failures)} failed in the last day", is_fine=False, advice=advice)
+
+
 def _table(result: dict[str, Any]) -> Table:
     table = Table("", "what", "found", "advice")
     for finding in result["findings"]:
         mark = "[green]✓[/]" if finding["is_fine"] else "[red]✗[/]"
-        table.add_row(mark, finding["what"], finding["found"], "" if finding["is_fine"] else finding["advice"])
+        table.add_row(mark, finding["what"], finding["found"], "" if finding["is_fine"] else Text(finding["advice"]))
     return table

@@ -6,6 +6,7 @@ CommandError
 ├── AirflowRefused     it answered with an error
 ├── TaskFailed         a task of a DAG run failed; the message ends with the tail of its log
 ├── RunTimedOut        a DAG run took longer than it may
+├── NothingPromoted    the pipeline came to its end without a model that serves
 ├── ApiRefused         the GraphQL API answered with an error
 └── StackNotRunning    a command needs the stack, and none runs in this state folder
 """
@@ -50,6 +51,12 @@ class RunTimedOut(CommandError):
     """A DAG run took longer than it may."""
 
     code = "airflow.run_timed_out"
+
+
+class NothingPromoted(CommandError):
+    """The pipeline came to its end without a model that serves."""
+
+    code = "command.nothing_promoted"
 
 
 class ApiUnreachable(CommandError):

@@ -100,6 +100,8 @@ class Settings(BaseSettings):
     """Folder of the ES256 keys that sign access tokens."""
     graphql_introspection: bool = False
     """Whether tools may read the GraphQL schema over the wire; off, as it also helps an attacker."""
+    notify_url: SecretStr | None = None
+    """Where failed DAG runs are posted as JSON; such addresses often hold a token, so it is a secret."""
     progress_key: str | None = None
     """Valkey key under which this process shares its progress; see core.progress."""
 

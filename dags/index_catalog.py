@@ -1,4 +1,7 @@
-"""index_catalog: embed the catalogue with the champion into a new index version, verify it, swap it in."""
+"""index_catalog: embed the catalogue with the champion into a new index version, verify it, swap it in.
+
+It runs on every new champion. Nothing is built where the live version has this champion and this catalogue already.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Param, dag, task
-from platform_command import current_run, progress_key, run_tejido
+from assets import CHAMPION
+from platform_command import current_run, progress_key, report_failure, run_tejido
 
 
 @dag(
     dag_id="index_catalog",
-    schedule=None,
+    schedule=[CHAMPION],
     catchup=False,
     max_active_runs=1,
     params={
@@ -22,6 +26,7 @@ from platform_command import current_run, progress_key, run_tejido
             description="Build a new version even if the live one has this model and this catalogue.",
         ),
     },
+    on_failure_callback=report_failure,
     tags=["tejido", "index"],
     doc_md=__doc__,
     dagrun_timeout=timedelta(hours=6),

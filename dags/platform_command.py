@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from typing import Any
 
-from airflow.sdk import get_current_context
+from airflow.sdk import Asset, get_current_context
 from airflow.sdk.exceptions import AirflowFailException
 
 GRACE_S = 10
@@ -50,9 +50,20 @@ def run_tejido(*arguments: object, progress_key: str | None = None) -> Any:
         result.seek(0)
         lines = result.read().strip().splitlines()
     if status != 0:
-        kind = PlatformCommandFailed if status == EX_TEMPFAIL or status < 0 else AirflowFailException
-        raise kind(f"`tejido {' '.join(command[1:3])}` ended with exit status {status}. {_reason(said)}".rstrip())
+        raise failure(" ".join(command[1:3]), status, said)
     return json.loads(lines[-1])
+
+
+def failure(command: str, status: int, said: str) -> Exception:
+    """What to raise for a command that failed: whether Airflow tries again is decided here.
+
+    Args:
+        command: its first words.
+        status: its exit status; negative: the signal that killed it.
+        said: its last line on stderr.
+    """
+    kind = PlatformCommandFailed if status == EX_TEMPFAIL or status < 0 else AirflowFailException
+    return kind(f"`tejido {command}` ended with exit status {status}. {_reason(said)}".rstrip())
 
 
 def _copy_log(process: subprocess.Popen[str]) -> str:
@@ -92,6 +103,26 @@ def progress_key(run_id: str) -> str:
 
 
 def current_run() -> tuple[dict[str, Any], str]:
-    """The parameters and the id of the run that the calling task belongs to."""
+    """The parameters and the key of what the calling task belongs to.
+
+    The key is the DAG run's id, or, where an asset started it, the key under which that asset was made: the runs of one
+    pipeline share it, and what is done twice under one key is done once. The asset's parameters win over the defaults.
+    """
     context = get_current_context()
-    return dict(context["params"]), str(context["run_id"])
+    events = [event for found in context["triggering_asset_events"].values() for event in found]
+    # Several may have come before the run was made; the newest is what is live.
+    told = max(events, key=lambda event: event.timestamp).extra if events else {}
+    return {**context["params"], **(told.get("params") or {})}, str(told.get("run") or context["run_id"])
+
+
+def announce(asset: Asset, run_id: str, params: dict[str, Any] | None = None) -> None:
+    """Tell those who wait for ``asset`` under which key it was made, and what they are to do with it."""
+    get_current_context()["outlet_events"][asset].extra = {"run": run_id, "params": params or {}}
+
+
+def report_failure(context: Any) -> None:
+    """Put a failed DAG run where operators look: `tejido failures`, `tejido doctor`, and TEJIDO_NOTIFY_URL."""
+    # A run that took too long has failed without a task of its own.
+    task = ["--task", context["ti"].task_id] if context.get("ti") else []
+    what = ["--dag", context["dag"].dag_id, "--run", context["run_id"], "--reason", context.get("reason") or "unknown"]
+    run_tejido("failures", "record", *what, *task)

@@ -1,4 +1,4 @@
-"""Airflow in its own environment: API server, scheduler and DAG processor, each a process of its own."""
+"""Airflow in its own environment: API server, scheduler, DAG processor and triggerer, each a process of its own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import io
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from core.files import write_atomically, write_secret
-from embedded.errors import AirflowMissing
+from embedded.errors import AirflowMissing, PreparationFailed
 from embedded.ports import LOOPBACK, Port
 from embedded.process import Command
 from embedded.service import REPOSITORY, ServiceDefaults, Steps, fetch_json
@@ -19,6 +21,15 @@ from embedded.state import StateFolder
 
 USER = "admin"
 PARALLELISM = 4
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+# A person's own machine trains when it is told to, not by night, unless that is asked for.
+DAG_SETTINGS = {"TEJIDO_FINETUNE_SCHEDULE": ""}
+HANDED_ON = (
+    *("TEJIDO_FINETUNE_SCHEDULE", "TEJIDO_HOUSEKEEPING_SCHEDULE", "TEJIDO_KEEP_DAYS", "TEJIDO_KEEP_RUNS"),
+    "TEJIDO_NOTIFY_URL",
+)
+"""What the DAGs read, from the environment of whoever starts the stack."""
+CLEAN_EVERY_DAYS = 7
 
 
 def airflow_environment() -> Path:
@@ -60,6 +71,8 @@ class AirflowHome:
             "AIRFLOW_HOME": str(self.folder),
             "TEJIDO_BIN": str(Path(sys.executable).parent / "tejido"),
             "TEJIDO_ENV_FILE": str(self.platform_env),
+            **DAG_SETTINGS,
+            **{name: os.environ[name] for name in HANDED_ON if name in os.environ},
             # Airflow's own programs come first for Airflow.
             "PATH": f"{self.venv / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         }
@@ -85,6 +98,8 @@ class AirflowHome:
         return {
             "core": {
                 "dags_folder": REPOSITORY / "dags",
+                # The triggerer looks for the triggers of the DAGs here, and not among them.
+                "plugins_folder": REPOSITORY / "dags" / "plugins",
                 "load_examples": False,
                 "dags_are_paused_at_creation": False,
                 "executor": "LocalExecutor",
@@ -133,9 +148,24 @@ class AirflowDatabase:
         mark = self.home.folder / "migrated"
         version = _version(self.home.venv)
         if mark.exists() and mark.read_text() == version:
+            self._clean(steps)
             return
         steps.run("Making Airflow's tables", self.home.airflow("db", "migrate"))
         write_atomically(mark, version.encode())
+
+    def _clean(self, steps: Steps) -> None:
+        """Remove old rows, once a week: here, as no task of a DAG has a way to these tables."""
+        mark = self.home.folder / "cleaned"
+        since = mark if mark.exists() else self.home.folder / "migrated"
+        now = datetime.now(UTC)
+        if now.timestamp() - since.stat().st_mtime < CLEAN_EVERY_DAYS * 24 * 3600:
+            return
+        before = now - timedelta(days=int(os.environ.get("TEJIDO_KEEP_DAYS", "30")))
+        old = ("--clean-before-timestamp", before.isoformat(), "--skip-archive", "--yes")
+        # Its words are in the log. Nobody shall be kept from working by it, and the next start tries again.
+        with suppress(PreparationFailed):
+            steps.run("Cleaning Airflow's tables", self.home.airflow("db", "clean", *old))
+            write_atomically(mark, now.isoformat().encode())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +174,7 @@ class AirflowProcess(ServiceDefaults):
 
     home: AirflowHome
     component: str
-    """``api-server``, ``scheduler`` or ``dag-processor``."""
+    """One of COMPONENTS."""
     needs: tuple[str, ...] = ("airflow-tables",)
     deadline_s: float = 180.0
     # All its state is in the database; its API server says that it has finished and then lingers for 10 s.
@@ -168,7 +198,7 @@ class AirflowProcess(ServiceDefaults):
     def command(self) -> Command:
         """The process in the foreground."""
         # Task logs are read from the folder that all share; nobody needs a server for them.
-        extra = ("--skip-serve-logs",) if self.component == "scheduler" else ()
+        extra = ("--skip-serve-logs",) if self.component in ("scheduler", "triggerer") else ()
         return self.home.airflow(self.component, *extra)
 
     def is_ready(self) -> bool:
@@ -181,8 +211,8 @@ class AirflowProcess(ServiceDefaults):
 
 
 def airflow_processes(home: AirflowHome) -> list[AirflowProcess]:
-    """The processes that Airflow needs here; there are no deferred tasks, so no triggerer."""
-    return [AirflowProcess(home=home, component=name) for name in ("api-server", "scheduler", "dag-processor")]
+    """The processes that Airflow needs here."""
+    return [AirflowProcess(home=home, component=name) for name in COMPONENTS]
 
 
 def _version(venv: Path) -> str:

@@ -156,6 +156,14 @@ class RunFolder:
         """The SHA-256 of the file with that state."""
         return str(self._marker()["parts"][self._part(round_number, STATE)])
 
+    def trim(self, chosen_round: int) -> int:
+        """Remove all parts of a finished run but the state after the chosen round; returns how many went."""
+        chosen = f"{self.name}/{self._part(chosen_round, STATE)}"
+        unneeded = [key for key in self._store.list(f"{self.name}/round-") if key != chosen]
+        for key in unneeded:
+            self._store.delete(key)
+        return len(unneeded)
+
     def say(self, stage: str, *, done: int = 0, total: int | None = None, message: str = "", **more: Any) -> None:
         """Tell whoever waits what is going on."""
         status = {"stage": stage, "done": done, "total": total, "message": message, **more}

@@ -65,11 +65,24 @@ def run_federation(settings: Settings, config: FederationConfig, run_key: str, p
         RunRefused: the same, but trying again would not help.
         SuperLinkUnreachable: Flower is gone.
     """
+    start_federation(settings, config, run_key)
+    return _watch(settings, run_key, progress).until_done()
+
+
+def start_federation(settings: Settings, config: FederationConfig, run_key: str) -> str | None:
+    """Hand the run to Flower and return Flower's id of it; None: a run of this key was completed, nothing is started.
+
+    A run that was broken off goes on after its last complete round. One that somebody else has started is taken over:
+    of two that start the same key, the later one's coordinator works on it, and the other can commit nothing more.
+
+    Raises:
+        ClientUnknown, RunDiffers, RunFailed, SuperLinkUnreachable: as `run_federation`.
+    """
     stores = open_stores(settings)
     folder = RunFolder(stores.checkpoints, run_key)
-    if done := folder.result():
+    if folder.result():
         folder.require_config(config)
-        return done
+        return None
     manifest = live_manifest(stores.data)
     wanted_clients(config, partition_sizes(manifest))
     folder.begin(About(config.to_run_config(), manifest.version, load_preset(config.preset).base_hash))
@@ -83,7 +96,39 @@ def run_federation(settings: Settings, config: FederationConfig, run_key: str, p
     folder.say("starting", message="The run is handed to Flower.", **folder.told_rounds())
     flower_run = flower.start(config.to_run_config() | {"run-key": folder.name})
     folder.note_attempt(flower_run)
-    return Watch(flower, flower_run, folder, progress, limit_s=time_limit_s(config)).until_done()
+    return flower_run
+
+
+def wait_for_federation(settings: Settings, run_key: str, progress: Progress) -> FederationResult:
+    """Wait for the result of a run that `start_federation` has started; whoever waits may go, the run goes on.
+
+    Raises:
+        RunUnknown: no run of that key was started.
+        RunFailed, RunRefused, SuperLinkUnreachable: as `run_federation`.
+    """
+    watch = _watch(settings, run_key, progress)
+    try:
+        return watch.wait()
+    except ServerError:
+        # It has failed, or takes too long: it shall not work on beside the next attempt.
+        watch.stop_quietly()
+        raise
+
+
+def stop_federation(settings: Settings, run_key: str) -> dict[str, Any]:
+    """End what works on a run, if anything does; it can go on later, after its last complete round.
+
+    Raises:
+        RunUnknown: there is no run of that key.
+        SuperLinkUnreachable: Flower is gone.
+    """
+    folder = RunFolder(open_stores(settings).checkpoints, run_key)
+    if folder.about() is None:
+        raise _unknown(run_key)
+    attempt = None if folder.result() else folder.attempt()
+    if attempt:
+        _flower(settings).stop(attempt)
+    return {"run_id": folder.name, "stopped": attempt is not None}
 
 
 def resume_federation(settings: Settings, run_key: str, progress: Progress) -> FederationResult:
@@ -132,14 +177,20 @@ class Watch:
     _failures: int = 0
 
     def until_done(self) -> FederationResult:
-        """Wait for the result; whatever happens instead, the run does not go on alone."""
+        """Wait for the result; whatever happens instead, Ctrl-C too, the run does not go on alone."""
         try:
-            return self._wait()
+            return self.wait()
         except BaseException:
-            self._stop_quietly()
+            self.stop_quietly()
             raise
 
-    def _wait(self) -> FederationResult:
+    def wait(self) -> FederationResult:
+        """Wait for the result.
+
+        Raises:
+            RunFailed, RunRefused: the run ended without one, or takes too long.
+            SuperLinkUnreachable: Flower did not answer, twice.
+        """
         deadline = time.monotonic() + self.limit_s
         ask_at = time.monotonic() + ASK_FLOWER_S
         while time.monotonic() < deadline:
@@ -185,11 +236,22 @@ class Watch:
         kind = RunFailed if status.get("may_retry", True) else RunRefused
         return kind(message, hint=error.get("hint") or "")
 
-    def _stop_quietly(self) -> None:
+    def stop_quietly(self) -> None:
+        """End the run; that it cannot be ended is said and is no error."""
         try:
             self.flower.stop(self.flower_run)
         except ServerError as error:
             self.progress.update("rounds", 0, None, f"could not stop the run: {error}")
+
+
+def _watch(settings: Settings, run_key: str, progress: Progress) -> Watch:
+    """Whoever waits for a run needs to know no more than its key."""
+    folder = RunFolder(open_stores(settings).checkpoints, run_key)
+    about = folder.about()
+    if about is None:
+        raise _unknown(run_key)
+    limit_s = time_limit_s(FederationConfig.from_run_config(about.config))
+    return Watch(_flower(settings), folder.attempt() or "", folder, progress, limit_s=limit_s)
 
 
 def _flower(settings: Settings) -> Flower:

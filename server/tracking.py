@@ -64,9 +64,13 @@ class Tracker:
             self._client.search_experiments(max_results=1)
 
     def log_etl(self, name: str, *, params: Mapping[str, Any], metrics: Mapping[str, float], summary: str) -> str:
-        """Log one catalogue run, whole, into ``catalog-etl``; ``summary`` becomes manifest.json. Returns the run id."""
+        """Log one catalogue run, whole, into ``catalog-etl``; ``summary`` becomes manifest.json. Returns the run id.
+
+        Logged again under the same name, it is the same run.
+        """
         with _reached(self.uri):
-            run_id = self.start(ETL_EXPERIMENT, name, params=params)
+            known = self.reopen(ETL_EXPERIMENT, "catalogue", name)
+            run_id = known or self.start(ETL_EXPERIMENT, name, params=params, tags={"catalogue": name})
             self.log(run_id, metrics, step=0)
             self._client.log_text(run_id, summary, "manifest.json")
             self.end(run_id)

@@ -2,10 +2,11 @@
 
     obtain          source → raw/<version>/
     clean_and_split raw → {train,val,test}/<version>/ and manifests/<version>.json
-    partition       train → each client's bucket
+    partition       train → each client's bucket: `assign` who holds what, `fill` each bucket, `hand_over` all
     publish         rows of fashion_files, and manifest.json: only now is anything live
 
-Every step may be repeated for its version, hands small JSON-able dicts on, and needs constant memory.
+Every step may be repeated for its version, hands small JSON-able dicts on, and needs constant memory. A shard whose
+bytes the live catalogue has already is not stored again: the new version names the old one's.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from catalog.etl.assign import assign
 from catalog.etl.clean import clean_and_split
-from catalog.etl.partition import client_stores, partition
+from catalog.etl.partition import client_stores, fill, hand_over, partition
 from catalog.etl.publish import publish
 from catalog.etl.raw import obtain
 from catalog.etl.summary import summary
@@ -24,7 +26,18 @@ from catalog.partitions import parse_partition
 from catalog.store import CatalogueStore
 from core.progress import Progress
 
-__all__ = ["clean_and_split", "client_stores", "load", "obtain", "partition", "publish", "summary"]
+__all__ = [
+    "assign",
+    "clean_and_split",
+    "client_stores",
+    "fill",
+    "hand_over",
+    "load",
+    "obtain",
+    "partition",
+    "publish",
+    "summary",
+]
 
 
 def load(

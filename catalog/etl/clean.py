@@ -15,7 +15,7 @@ from catalog.cleaning import Rejected, clean, product_of
 from catalog.errors import CatalogueEmpty
 from catalog.etl.raw import RawManifest, raw_manifest, raw_rows
 from catalog.etl.summary import summary
-from catalog.manifest import CatalogueManifest, RejectExample, manifest_of, version_key
+from catalog.manifest import CatalogueManifest, RejectExample, manifest_of, published_manifest, version_key
 from catalog.objects import ObjectStore, delete_all
 from catalog.product import SPLITS
 from catalog.shards import PRODUCT_SCHEMA, Shard, ShardWriter, row_of
@@ -113,13 +113,16 @@ def _check_enough(splits: list[str], judgement: _Judgement) -> None:
 def _write(
     store: ObjectStore, raw: RawManifest, judgement: _Judgement, splits: list[str]
 ) -> dict[str, tuple[Shard, ...]]:
-    """Write the kept rows to the shards of their splits."""
+    """Write the kept rows to the shards of their splits; those that the live catalogue has are not stored again."""
+    live = published_manifest(store)
     kept = (row for row, is_kept in zip(raw_rows(store, raw), judgement.kept, strict=True) if is_kept)
     with ExitStack() as stack:
         writers = {}
         for split in SPLITS:
             delete_all(store, f"{split}/{raw.version}/")
-            writers[split] = stack.enter_context(ShardWriter(store, f"{split}/{raw.version}", PRODUCT_SCHEMA))
+            known = live.splits[split] if live else ()
+            writer = ShardWriter(store, f"{split}/{raw.version}", PRODUCT_SCHEMA, known=known)
+            writers[split] = stack.enter_context(writer)
         for row, split in zip(kept, splits, strict=True):
             writers[split].add(row_of(product_of(row)))
     return {split: tuple(writer.shards) for split, writer in writers.items()}

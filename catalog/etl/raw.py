@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from catalog.errors import CatalogueEmpty, CatalogueMissing, ObjectMissing, VersionInvalid
-from catalog.manifest import checked_version
+from catalog.manifest import checked_version, count_shards, published_manifest
 from catalog.objects import ObjectStore, delete_all
 from catalog.shards import Shard, ShardWriter, read_rows
 from catalog.sources import RawRow, open_source
@@ -42,8 +42,10 @@ def obtain(
 ) -> dict[str, Any]:
     """Copy the source's rows to the object store; does nothing when this version has them already.
 
+    Shards that the live catalogue was made from are not stored again.
+
     Returns:
-        ``version``, ``source``, ``dataset``, ``seed`` and ``read``, the number of rows.
+        ``version``, ``source``, ``dataset``, ``seed``, ``read`` (the number of rows), ``shards`` and ``reused``.
 
     Raises:
         SourceUnknown, SourceMissing, SourceUnreadable, ColumnsMissing, HubUnreachable: the source cannot be read.
@@ -56,20 +58,26 @@ def obtain(
         source = open_source(spec, limit=limit, seed=seed)
         delete_all(store, f"{prefix}/")
         rows = track(source, progress or NoProgress(), "download", total=source.expected)
-        with ShardWriter(store, prefix, RAW_SCHEMA) as writer:
+        with ShardWriter(store, prefix, RAW_SCHEMA, known=_live_shards(store)) as writer:
             for row in rows:
                 writer.add({name: getattr(row, name) for name in RAW_FIELDS})
         shards = tuple(writer.shards)
         raw = RawManifest(version, spec, source.dataset, limit, seed, sum(shard.rows for shard in shards), shards)
         if not raw.rows:
             raise CatalogueEmpty(f"The source {spec} has no rows.", hint="Choose another source.")
-        store.put(f"{prefix}/manifest.json", json.dumps(asdict(raw), indent=1).encode())
+        store.put(raw_key(version), json.dumps(asdict(raw), indent=1).encode())
     elif (raw.source, raw.limit, raw.seed) != (spec, limit, seed):
         raise VersionInvalid(
             f"Version {version} was obtained from {raw.source} (limit {raw.limit}, seed {raw.seed}).",
             hint="Use a new version for another source.",
         )
-    return {"version": version, "source": raw.source, "dataset": raw.dataset, "seed": raw.seed, "read": raw.rows}
+    found = {"version": version, "source": raw.source, "dataset": raw.dataset, "seed": raw.seed, "read": raw.rows}
+    return found | count_shards(raw.shards, version)
+
+
+def raw_key(version: str) -> str:
+    """Where it is written down what a version was obtained from."""
+    return f"raw/{checked_version(version)}/manifest.json"
 
 
 def raw_manifest(store: ObjectStore, version: str) -> RawManifest:
@@ -85,9 +93,20 @@ def raw_rows(store: ObjectStore, raw: RawManifest) -> Iterator[RawRow]:
     return (RawRow(**row) for row in read_rows(store, raw.shards))
 
 
+def raw_shards(store: ObjectStore, version: str) -> tuple[Shard, ...]:
+    """The raw shards that a version refers to; none where it was not obtained."""
+    raw = _known(store, version)
+    return raw.shards if raw else ()
+
+
+def _live_shards(store: ObjectStore) -> tuple[Shard, ...]:
+    live = published_manifest(store)
+    return raw_shards(store, live.version) if live else ()
+
+
 def _known(store: ObjectStore, version: str) -> RawManifest | None:
     try:
-        entries = json.loads(store.get(f"raw/{checked_version(version)}/manifest.json"))
+        entries = json.loads(store.get(raw_key(version)))
     except ObjectMissing:
         return None
     return RawManifest(**{**entries, "shards": tuple(Shard(**entry) for entry in entries["shards"])})

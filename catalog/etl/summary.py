@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from catalog.manifest import CatalogueManifest
+from catalog.manifest import CatalogueManifest, count_shards
 
 
 def summary(manifest: CatalogueManifest) -> dict[str, Any]:
@@ -23,4 +23,6 @@ def summary(manifest: CatalogueManifest) -> dict[str, Any]:
         "split": {split: manifest.products(split) for split in manifest.splits},
         "partition": manifest.partition,
         "clients": [asdict(client) for client in manifest.clients],
+        **count_shards(manifest.all_shards, manifest.version),
+        "content_sha256": manifest.content_sha256,
     }

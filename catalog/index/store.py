@@ -10,6 +10,7 @@ Queries only ever see the live version, whole: it becomes live in one transactio
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -132,6 +133,12 @@ class IndexStore:
         """Drop retired versions but the last ``keep`` that were live; returns the ids dropped."""
         with self._database.transaction() as connection:
             rows = connection.execute(INDEX["superfluous"], {"keep": keep}).fetchall()
+            return _drop(connection, [row[0] for row in rows])
+
+    def drop_outdated(self, before: datetime) -> list[int]:
+        """Drop versions that do not answer queries any more and are older; returns the ids dropped."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(INDEX["outdated"], {"before": before}).fetchall()
             return _drop(connection, [row[0] for row in rows])
 
     def live(self) -> IndexVersion | None:

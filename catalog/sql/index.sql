@@ -46,6 +46,12 @@ SELECT id FROM index_versions WHERE state IN ('building', 'verified') FOR UPDATE
 -- Retired versions but the last few that were live.
 SELECT id FROM index_versions WHERE state = 'retired' ORDER BY live_at DESC, id DESC OFFSET %(keep)s
 
+-- name: outdated
+-- Retired versions that went live before a moment, and what a build that died before it has left.
+SELECT id FROM index_versions
+WHERE (state = 'retired' AND live_at < %(before)s) OR (state IN ('building', 'verified') AND created_at < %(before)s)
+ORDER BY id FOR UPDATE
+
 -- name: drop_vectors
 DROP TABLE IF EXISTS {vectors}
 

@@ -52,6 +52,7 @@ def summary_table(result: dict[str, Any]) -> Table:
     table.add_row("Products", f"{result['kept']:,} of {result['read']:,} kept, {result['rejected']:,} rejected")
     for reason, count in result["reject_reasons"].items():
         table.add_row("", f"{count:,} {reason}")
+    table.add_row("Shards", f"{result['shards']}, of which {result['reused']} were stored already")
     table.add_row("Splits", ", ".join(f"{name} {count:,}" for name, count in result["split"].items()))
     for client in result["clients"]:
         table.add_row("Client", f"{client['name']}: {client['products']:,} in {client['bucket']}")

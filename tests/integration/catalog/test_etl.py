@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from catalog.errors import (
     StorageUnreachable,
     VersionInvalid,
 )
+from catalog.etl.raw import raw_shards
 from catalog.manifest import LIVE_KEY, client_manifest, holdout_owners, live_manifest, manifest_of, version_of_run
 from catalog.objects import ObjectStore, S3ObjectStore
 from catalog.shards import read_shards
@@ -227,18 +227,79 @@ def test_rows_and_manifest_change_together_or_not_at_all(
     assert_untouched(live, store, clients, catalogue)
 
 
+def keys_of(store: ObjectStore, version: str) -> set[str]:
+    """All objects that make up a version."""
+    shards = (*manifest_of(store, version).all_shards, *raw_shards(store, version))
+    return {f"manifests/{version}.json", f"raw/{version}/manifest.json", *(shard.key for shard in shards)}
+
+
 def test_only_the_live_version_and_the_one_before_are_kept(
     store: S3ObjectStore, clients: dict[str, ObjectStore], catalogue: CatalogueStore
 ) -> None:
-    for version in ("v1", "v2", "v3"):
-        etl.load("synthetic", store=store, catalogue=catalogue, clients=clients, limit=40, version=version)
-    kept: dict[str, set[str]] = defaultdict(set)
-    for key in store.list(""):
-        prefix, *rest = key.split("/")
-        kept[prefix].update(part.removesuffix(".json") for part in rest[:1])
-    assert kept.pop("manifest.json") == set()
-    assert all(versions == {"v2", "v3"} for versions in kept.values()), kept
-    assert {key.split("/")[1] for key in clients["aurora"].list("partitions/")} == {"v2", "v3"}
+    for number, version in enumerate(("v1", "v2", "v3", "v4")):
+        etl.load("synthetic", store=store, catalogue=catalogue, clients=clients, limit=40 + number, version=version)
+    kept = keys_of(store, "v3") | keys_of(store, "v4") | {LIVE_KEY}
+    assert set(store.list("")) == kept
+    with pytest.raises(CatalogueMissing):
+        manifest_of(store, "v2")
+    bucket = clients["aurora"]
+    held = {shard.key for shard in client_manifest(bucket).shards}
+    assert held <= set(bucket.list("partitions/"))
+    assert {key.split("/")[1] for key in set(bucket.list("partitions/")) - held} <= {"v3", "v4"}
+
+
+def test_the_same_source_stores_nothing_again_and_makes_the_same_catalogue(
+    store: S3ObjectStore, clients: dict[str, ObjectStore], catalogue: CatalogueStore
+) -> None:
+    first, *_, last = (
+        etl.load("synthetic", store=store, catalogue=catalogue, clients=clients, limit=40, version=f"v{number}")
+        for number in range(1, 5)
+    )
+    assert first["reused"] == 0
+    assert last["reused"] == last["shards"] > 0
+    assert last["content_sha256"] == first["content_sha256"]
+    # Two versions later the first one is gone, but not what the live one still names.
+    assert sum(1 for _ in read_shards(store, live_manifest(store).shards)) == catalogue.stats().products
+    for bucket in clients.values():
+        held = client_manifest(bucket)
+        assert held.version == "v4"
+        assert sum(1 for _ in read_shards(bucket, held.shards)) == held.products
+    filled = etl.fill("v4", clients=clients, store=store)
+    assert [entry["reused"] for entry in filled] == [entry["shards"] for entry in filled]
+
+
+def test_clients_are_filled_one_by_one_and_handed_over_together(
+    store: S3ObjectStore, clients: dict[str, ObjectStore]
+) -> None:
+    etl.obtain("v1", spec="synthetic", store=store, limit=40)
+    etl.clean_and_split("v1", store=store)
+    with pytest.raises(PartitionInvalid, match="Nobody holds version v1"):
+        etl.fill("v1", clients=clients, store=store)
+    etl.assign("v1", spec="iid", clients=clients, store=store)
+    for name in ("aurora", "boreal"):
+        etl.fill("v1", clients={name: clients[name]}, store=store)
+    with pytest.raises(CatalogueMissing, match="cobre"):
+        etl.hand_over("v1", clients=clients, store=store)
+    with pytest.raises(CatalogueMissing):
+        client_manifest(clients["aurora"])
+    etl.fill("v1", clients={"cobre": clients["cobre"]}, store=store)
+    handed = [etl.hand_over("v1", clients=clients, store=store) for _ in range(2)]
+    assert handed[0] == handed[1]
+    assert {name: client_manifest(bucket).products for name, bucket in clients.items()} == {
+        client["name"]: client["products"] for client in handed[0]["clients"]
+    }
+    with pytest.raises(PartitionInvalid, match="delta"):
+        etl.fill("v1", clients={"delta": clients["aurora"]}, store=store)
+
+
+def test_publishing_again_changes_nothing(
+    store: S3ObjectStore, clients: dict[str, ObjectStore], catalogue: CatalogueStore
+) -> None:
+    for version, limit in (("v1", 40), ("v2", 50)):
+        etl.load("synthetic", store=store, catalogue=catalogue, clients=clients, limit=limit, version=version)
+    before = (catalogue.all_files(1000), set(store.list("")), store.get(LIVE_KEY))
+    etl.publish("v2", store=store, catalogue=catalogue)
+    assert (catalogue.all_files(1000), set(store.list("")), store.get(LIVE_KEY)) == before
 
 
 def test_owners_that_do_not_fit_are_noticed(

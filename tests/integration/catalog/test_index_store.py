@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import psycopg
@@ -158,6 +159,15 @@ def test_retired_versions_are_dropped_but_the_last(index: IndexStore, dsn: str) 
     with psycopg.connect(dsn) as connection:
         rows = connection.execute("SELECT tablename FROM pg_tables WHERE tablename LIKE 'product_vectors%'").fetchall()
     assert sorted(rows) == sorted([(f"product_vectors_{second}",), (f"product_vectors_{third}",)])
+
+
+def test_versions_that_answer_nobody_are_dropped_when_they_are_old(index: IndexStore) -> None:
+    publish(index)
+    live, aborted = publish(index), index.begin("fashion-clip", "2", "v2", DIMENSION)
+    now = datetime.now(UTC)
+    assert index.drop_outdated(now - timedelta(days=1)) == []
+    assert index.drop_outdated(now + timedelta(days=1)) == [live - 1, aborted]
+    assert [v.id for v in index.versions()] == [live]
 
 
 def test_an_aborted_build_is_never_live_and_goes_with_the_next(index: IndexStore) -> None:

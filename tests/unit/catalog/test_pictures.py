@@ -35,7 +35,8 @@ def product(number: int) -> Product:
 @pytest.fixture
 def store(tmp_path: Path) -> CountingStore:
     store = CountingStore(tmp_path / "data")
-    write_shards(store, "train/v1", map(product, range(700)), rows_per_shard=300)
+    for number, shard in enumerate(write_shards(store, "made", map(product, range(700)), rows_per_shard=300)):
+        store.put(f"train/v1/part-{number:05d}.parquet", store.get(shard.key))
     return store
 
 

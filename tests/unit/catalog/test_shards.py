@@ -11,7 +11,7 @@ import pytest
 from catalog.errors import ObjectMissing, ShardDamaged
 from catalog.objects import DirectoryStore
 from catalog.product import Product
-from catalog.shards import Shard, read_rows, read_shards, write_shards
+from catalog.shards import PRODUCT_SCHEMA, Shard, ShardWriter, read_rows, read_shards, row_of, write_shards
 
 
 def product(number: int, *, image_bytes: int = 50) -> Product:
@@ -42,7 +42,7 @@ def test_products_come_back_equal_and_in_order(store: DirectoryStore) -> None:
     products = [product(n) for n in range(25)]
     shards = write_shards(store, "train/v1", products, rows_per_shard=10)
     assert [s.rows for s in shards] == [10, 10, 5]
-    assert [s.key for s in shards] == [f"train/v1/part-0000{n}.parquet" for n in range(3)]
+    assert [s.key for s in shards] == [f"train/v1/part-0000{n}-{s.sha256[:12]}.parquet" for n, s in enumerate(shards)]
     assert list(read_shards(store, shards, batch=3)) == products
 
 
@@ -57,6 +57,29 @@ def test_the_same_products_make_the_same_bytes(store: DirectoryStore) -> None:
     assert [s.sha256 for s in first] == [s.sha256 for s in second]
 
 
+def write_again(store: DirectoryStore, products: list[Product], known: list[Shard]) -> list[Shard]:
+    with ShardWriter(store, "train/v2", PRODUCT_SCHEMA, rows_per_shard=10, known=known) as writer:
+        for entry in products:
+            writer.add(row_of(entry))
+    return writer.shards
+
+
+def test_a_shard_that_is_stored_already_is_named_and_not_stored_again(store: DirectoryStore) -> None:
+    first = write_shards(store, "train/v1", [product(n) for n in range(25)], rows_per_shard=10)
+    second = write_again(store, [product(n) for n in range(26)], first)
+    assert second[:2] == first[:2]
+    assert list(store.list("train/v2/")) == [second[2].key]
+    assert [p.id for p in read_shards(store, second)] == list(range(26))
+
+
+def test_a_shard_that_is_damaged_or_gone_is_stored_anew(store: DirectoryStore) -> None:
+    products = [product(n) for n in range(20)]
+    first = write_shards(store, "train/v1", products, rows_per_shard=10)
+    store.put(first[0].key, b"bit rot")
+    store.delete(first[1].key)
+    assert list(read_shards(store, write_again(store, products, first))) == products
+
+
 def test_large_pictures_cut_row_groups_by_bytes_too(store: DirectoryStore) -> None:
     products = [product(n, image_bytes=3 * 2**20) for n in range(5)]
     assert list(read_shards(store, write_shards(store, "x", products))) == products
@@ -67,7 +90,7 @@ def test_a_flipped_byte_is_noticed_before_any_product_is_yielded(store: Director
     data = bytearray(store.get(shards[0].key))
     data[len(data) // 2] ^= 1
     store.put(shards[0].key, bytes(data))
-    with pytest.raises(ShardDamaged, match=r"part-00000.parquet in data has SHA-256"):
+    with pytest.raises(ShardDamaged, match=r"part-00000-\w+.parquet in data has SHA-256"):
         next(read_shards(store, shards))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -119,3 +120,22 @@ def test_run_that_a_slow_attempt_has_started_is_not_refused_to_the_next() -> Non
 
     airflow(play).trigger("dag", "run", {})
     assert asked == ["POST", "POST", "GET"]
+
+
+def test_old_runs_are_deleted_page_by_page_and_one_that_is_gone_already_is_no_error() -> None:
+    left = [f"run-{number}" for number in range(3)]
+    asked: list[str] = []
+
+    def play(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            asked.append(str(request.url))
+            page = [{"dag_id": "dag", "dag_run_id": run_id} for run_id in left[:2]]
+            return httpx.Response(200, json={"dag_runs": page})
+        gone = request.url.path.rsplit("/", 1)[1]
+        left.remove(gone)
+        return httpx.Response(404 if gone == "run-1" else 204)
+
+    assert airflow(play).delete_runs(before=datetime(2026, 1, 1, tzinfo=UTC)) == 3
+    assert left == []
+    assert "end_date_lt=2026-01-01" in asked[0]
+    assert "state=success&state=failed" in asked[0]

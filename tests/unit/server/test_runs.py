@@ -18,7 +18,13 @@ from server import runs
 from server.checkpoints import RunFolder
 from server.errors import ClientUnknown, RunDiffers, RunFailed, RunRefused, RunUnknown
 from server.flower import Flower
-from server.runs import resume_federation, run_federation
+from server.runs import (
+    resume_federation,
+    run_federation,
+    start_federation,
+    stop_federation,
+    wait_for_federation,
+)
 from server.simulation import prepare_simulation
 
 CONFIG = FederationConfig(preset="tiny")
@@ -31,6 +37,7 @@ class FakeFlower(Flower):
     root: Path = Path()
     error: Mapping[str, Any] | None = None
     may_retry: bool = True
+    is_slow: bool = False
     started: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     stopped: list[str] = dataclasses.field(default_factory=list)
 
@@ -38,7 +45,9 @@ class FakeFlower(Flower):
         self.started.append(dict(run_config))
         folder = RunFolder(DirectoryStore(self.root / "checkpoints"), str(run_config["run-key"]))
         folder.take_over()
-        if self.error:
+        if self.is_slow:
+            folder.say("rounds", done=1, total=3)
+        elif self.error:
             folder.say("failed", error=self.error, may_retry=self.may_retry)
         else:
             folder.finish({"run_id": folder.name})
@@ -134,3 +143,43 @@ def test_run_that_names_an_unknown_client_never_starts(settings: Settings, flowe
 def test_only_a_run_that_was_begun_can_be_resumed(settings: Settings, flower: FakeFlower) -> None:
     with pytest.raises(RunUnknown):
         resume_federation(settings, "never-was", NoProgress())
+
+
+def test_started_run_is_waited_for_by_its_key_alone_and_a_finished_one_is_not_started_again(
+    settings: Settings, flower: FakeFlower
+) -> None:
+    assert start_federation(settings, CONFIG, "apart") == "flower-1"
+    assert wait_for_federation(settings, "apart", NoProgress()) == {"run_id": "apart"}
+    assert start_federation(settings, CONFIG, "apart") is None
+    assert wait_for_federation(settings, "apart", NoProgress()) == {"run_id": "apart"}
+    assert len(flower.started) == 1
+    with pytest.raises(RunUnknown):
+        wait_for_federation(settings, "never-was", NoProgress())
+
+
+def test_many_starts_of_one_key_leave_one_run_and_end_those_before(
+    settings: Settings, flower: FakeFlower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work = dataclasses.replace(flower, is_slow=True)
+    monkeypatch.setattr(runs, "_flower", lambda settings: at_work)
+    started = [start_federation(settings, CONFIG, "often") for _ in range(20)]
+    assert at_work.stopped == started[:-1]
+    assert stop_federation(settings, "often") == {"run_id": "often", "stopped": True}
+    assert at_work.stopped == started
+    with pytest.raises(RunUnknown):
+        stop_federation(settings, "never-was")
+
+
+def test_whoever_waits_may_go_and_the_run_goes_on(
+    settings: Settings, flower: FakeFlower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Impatient(NoProgress):
+        def update(self, stage: str, done: int, total: int | None, detail: str = "") -> None:
+            raise KeyboardInterrupt
+
+    at_work = dataclasses.replace(flower, is_slow=True)
+    monkeypatch.setattr(runs, "_flower", lambda settings: at_work)
+    start_federation(settings, CONFIG, "patient")
+    with pytest.raises(KeyboardInterrupt):
+        wait_for_federation(settings, "patient", Impatient())
+    assert not at_work.stopped

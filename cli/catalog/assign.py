@@ -1,4 +1,4 @@
-"""`tejido catalog partition`: give each client its part of the train split."""
+"""`tejido catalog assign`: decide which client holds which product."""
 
 from __future__ import annotations
 
@@ -6,24 +6,18 @@ from catalog import etl
 from catalog.manifest import version_of_run
 from cli.catalog.options import PartitionOption, RunOption, client_stores, data_store, summary_table
 from cli.output import Format, FormatOption, emit
-from cli.progress import command_progress
 from cli.session import DEFAULT_STATE, StateOption, platform_settings
 
 
-def partition(
+def assign(
     run: RunOption,
     partition: PartitionOption = "iid",
     state: StateOption = DEFAULT_STATE,
     how: FormatOption = Format.TEXT,
 ) -> None:
-    """Spread the train split over the clients' buckets."""
+    """Decide which client holds which product of the train split; nothing reaches a client yet."""
     settings = platform_settings(state)
-    with command_progress(settings) as progress:
-        result = etl.partition(
-            version_of_run(run),
-            spec=partition,
-            clients=client_stores(settings),
-            store=data_store(settings),
-            progress=progress,
-        )
-    emit(result, how, summary_table)
+    stores = client_stores(settings)
+    emit(
+        etl.assign(version_of_run(run), spec=partition, clients=stores, store=data_store(settings)), how, summary_table
+    )

@@ -1,0 +1,1 @@
+"""`tejido failures`: DAG runs that failed."""
