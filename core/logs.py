@@ -6,12 +6,13 @@ What a line is about stands in it as fields: ``run``, ``round``, ``attempt`` and
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import sys
 from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -46,11 +47,11 @@ def configure_logs(*, level: int = logging.INFO, also: Iterable[str] = ()) -> No
     structlog.configure(
         processors=[*before, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _StderrOfNow())),
         # A logger that was cached would keep what was configured before.
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(cast("TextIO", _StderrOfNow()))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
@@ -70,6 +71,16 @@ def without_secrets(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableM
         elif isinstance(value, str):
             line[name] = SECRET_TEXTS.sub(HIDDEN, value)
     return line
+
+
+class _StderrOfNow(io.TextIOBase):
+    """Looks stderr up anew each time: it may be replaced, and closed, while loggers live on."""
+
+    def write(self, text: str, /) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 @contextmanager
