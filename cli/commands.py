@@ -69,6 +69,7 @@ TREE: dict[str, Command | Group] = {
         "Build an index version and see which one is live.",
         {"build": Command("cli.index.build"), "status": Command("cli.index.status")},
     ),
+    "metrics": Group("What monitoring reads.", {"serve": Command("cli.metrics.serve")}),
     "search": Command("cli.search"),
     "token": Command("cli.token"),
 }
