@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from catalog.store import CatalogueStore
-from core.progress import NoProgress
 from core.settings import Settings
 from embedded.stack import Stack
-from security.passwords import hash_password
-from server.indexing import build_index
-from server.promotion import promote
 from tests.integration.observability.scraping import (
     CONFIG,
     DASHBOARDS,
@@ -38,7 +32,6 @@ from tests.integration.observability.scraping import (
 )
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
-PASSWORD = "a password for tests"
 TEXTS = ("black shoes", "red dress", "navy blue checked shirt")
 BY_TEXT = "query ($t: String!) { searchByText(text: $t, limit: 3) { hits { product { id } } } }"
 BY_IMAGE = "query ($i: String!) { searchByImage(image: $i, limit: 3) { hits { product { id } } } }"
@@ -52,27 +45,6 @@ def program() -> str:
         subprocess.run([ROOT / "scripts" / "apt.sh", "prometheus"], check=True)
         found = shutil.which("prometheus")
     return found or pytest.skip("Prometheus is not installed: scripts/apt.sh prometheus")
-
-
-@pytest.fixture(scope="module")
-def settings(stack: Stack, shared_run: dict[str, Any]) -> Settings:
-    """A platform with a champion, an index of it, and a reader."""
-    found = stack.settings()
-    promote(found)
-    build_index(found, NoProgress())
-    with CatalogueStore(found.required("postgres_dsn")) as rows:
-        rows.put_user("ana", hash_password(PASSWORD), ["reader"])
-    return found
-
-
-@pytest.fixture(scope="module")
-def reader(settings: Settings) -> Iterator[httpx.Client]:
-    """Who searches."""
-    with httpx.Client(base_url=settings.required("api_url"), timeout=30) as client:
-        answer = client.post("/auth/token", data={"username": "ana", "password": PASSWORD})
-        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        until(lambda: client.get("/readyz").is_success, within_s=90, otherwise=lambda: client.get("/readyz").text)
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -186,15 +158,6 @@ def test_what_is_scraped_holds_no_words(scraped: httpx.Client, settings: Setting
     for url in (f"{settings.required('api_url')}/metrics", f"http://{exporter}/metrics"):
         text = httpx.get(url, headers=headers).text
         assert not any(word in text for word in ("shoes", "dress", "checked", "ana"))
-
-
-def test_the_log_of_the_api_names_requests_and_users_and_no_words(stack: Stack, scraped: httpx.Client) -> None:
-    time.sleep(0.5)
-    text = stack.log("api").read_text()
-    assert '"event": "answered"' in text
-    assert '"user": "ana"' in text
-    assert "checked shirt" not in text
-    assert PASSWORD not in text
 
 
 def test_prometheus_accepts_the_deployment_s_own_file(program: str) -> None:
