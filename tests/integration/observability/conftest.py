@@ -26,7 +26,8 @@ READER, PASSWORD = "ana", "a password for tests"
 def settings(stack: Stack, shared_run: dict[str, Any]) -> Settings:
     """A platform with a champion, an index of it, and a reader."""
     found = stack.settings()
-    promote(found)
+    # Other tests on this stack train models too, and other catalogues: this one is to be judged on none of them.
+    promote(found, version=shared_run["mlflow"]["version"], override="The test of the dashboards looks at this run.")
     build_index(found, NoProgress())
     _say_again(RunFolder(open_stores(found).checkpoints, shared_run["run_id"]))
     with CatalogueStore(found.required("postgres_dsn")) as rows:
