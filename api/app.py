@@ -7,14 +7,17 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import auth, error_responses, graphql, health, pages, pictures
+from api import auth, error_responses, graphql, health, pages, pictures, scraping
 from api.body import BodyLimit
 from api.context import Services
 from api.headers import SecurityHeaders
+from api.requests import Requests
 from api.schema import make_schema
+from api.tracing import trace_requests
 from api.wiring import connected
 from core.logs import configure_logs
 from core.settings import settings
+from core.tracing import is_traced, start_tracing
 
 DESCRIPTION = """
 Search fashion products by words or by picture. Get a token from `/auth/token` (the *Authorize* button), then ask
@@ -30,6 +33,8 @@ A product has `id filename s3Path masterCategory subCategory articleType baseCol
 productDisplayName dataset owner split createdAt created_at`. At most 100 at a time.
 """
 
+SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio")
+
 
 def create_app(services: Services | None = None) -> FastAPI:
     """The application; with ``services`` it talks to those, otherwise to the parts that the settings name.
@@ -38,8 +43,11 @@ def create_app(services: Services | None = None) -> FastAPI:
         SettingsError: a setting that the API needs is missing.
         SecurityError: the signing keys cannot be used.
     """
-    configure_logs()
+    configure_logs(also=SERVER_LOGGERS)
+    if services is None:
+        start_tracing("tejido-api", settings())
     found = services or connected(settings())
+    found.metrics.watch(lambda: found.search.model.loaded, found.connections)
     app = FastAPI(
         title="Tejido", version="0.1.0", description=DESCRIPTION, lifespan=_lifespan, docs_url=None, redoc_url=None
     )
@@ -48,9 +56,12 @@ def create_app(services: Services | None = None) -> FastAPI:
     error_responses.install(app)
     # The last one added is the outermost: every answer bears the headers, that of the limit too.
     app.add_middleware(BodyLimit)
+    app.add_middleware(Requests)
     app.add_middleware(SecurityHeaders)
-    for part in (auth, graphql, pictures, health, pages):
+    for part in (auth, graphql, pictures, health, scraping, pages):
         app.include_router(part.router)
+    if is_traced():
+        trace_requests(app)
     return app
 
 

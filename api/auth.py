@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+import structlog
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request, Response
@@ -87,4 +88,6 @@ def identity_of(request: Request) -> Identity:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated("no bearer token")
-    return services_of(request).logins.tokens.verify(token.strip())
+    identity = services_of(request).logins.tokens.verify(token.strip())
+    structlog.contextvars.bind_contextvars(user=identity.subject)
+    return identity

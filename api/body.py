@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fastapi import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.context import services_of
 from api.errors import BodyTooLarge
 
 MAX_FORM_BYTES = 16 * 1024
@@ -29,6 +31,7 @@ class BodyLimit:
             await self._app(scope, _counted(receive, limit), send)
         except _TooLarge:
             error = BodyTooLarge(f"The body is larger than {limit:,} bytes.", hint="Send a smaller picture or query.")
+            services_of(Request(scope)).metrics.error(error.code)
             await JSONResponse(error.as_dict(), status_code=error.status)(scope, receive, send)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from fastapi import Request
 
+from api.metrics import ApiMetrics
 from security.tokens import Identity
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ class Services:
     pictures: Pictures
     readiness: Readiness
     introspection: bool = False
+    metrics: ApiMetrics = field(default_factory=ApiMetrics)
+    metrics_token: str | None = None
+    """What a scraper must show; None: nobody may read the metrics."""
+    connections: Callable[[], Mapping[str, int]] = dict
+    """What the pool of connections to PostgreSQL counts."""
     close: Callable[[], object] = lambda: None
     """Lets go of connections when the process ends."""
 

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from api.context import services_of
 from api.errors import NotFound, RequestInvalid, TooManyAttempts, http_status, public_error
 from core.errors import TejidoError
 from security.errors import Unauthenticated
@@ -20,10 +21,11 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(TejidoError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(Exception, unexpected)
 
 
-def _answer(error: TejidoError, status: int | None = None) -> JSONResponse:
+def _answer(request: Request, error: TejidoError, status: int | None = None) -> JSONResponse:
+    services_of(request).metrics.error(error.code)
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
@@ -40,27 +42,29 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
         log.info("refused", path=request.url.path, reason=error.reason)
     elif shown is not error:
         log.error("a part failed", path=request.url.path, code=error.code, error=str(error))
-    return _answer(shown)
+    return _answer(request, shown)
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     # FastAPI's own answer repeats the input, which may be a password.
     fields = error.errors() if isinstance(error, RequestValidationError) else []
     names = ", ".join(sorted({str(field["loc"][-1]) for field in fields}))
-    return _answer(RequestInvalid(f"The request lacks or misstates: {names}.", hint="See /docs."))
+    return _answer(request, RequestInvalid(f"The request lacks or misstates: {names}.", hint="See /docs."))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     if status == 404:
-        return _answer(NotFound(f"There is nothing at {request.url.path[:200]}.", hint="See /docs."))
+        return _answer(request, NotFound(f"There is nothing at {request.url.path[:200]}.", hint="See /docs."))
     hint = "See /docs."
-    response = _answer(RequestInvalid(f"{request.method} cannot be answered here.", hint=hint), status)
+    response = _answer(request, RequestInvalid(f"{request.method} cannot be answered here.", hint=hint), status)
     response.headers.update(dict(getattr(error, "headers", None) or {}))
     return response
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def unexpected(request: Request, error: Exception) -> JSONResponse:
+    """The answer to a request on which something of ours broke: it says nothing of that, the log says all."""
+    services_of(request).metrics.error("api.unexpected")
     log.error("request failed", path=request.url.path, exc_info=error)
     shape = {"code": "api.unexpected", "message": "Unexpected error.", "hint": "The log of the API says more."}
     return JSONResponse(shape, status_code=500)

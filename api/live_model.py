@@ -64,6 +64,11 @@ class LiveModel:
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
+    @property
+    def loaded(self) -> LoadedModel | None:
+        """The model that searches use now, if there is one."""
+        return self._loaded
+
     def current(self) -> LoadedModel:
         """The model to search with.
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from api.errors import ArgumentInvalid
 from api.live_model import LiveModel, LoadedModel
+from api.metrics import ApiMetrics, Stopwatch
 from api.ports import Files, Index, Vectors
 from api.vectors import QueryVectors
 from catalog.filters import ProductFilter
 from catalog.store import FashionFile
+from core.tracing import span
 
 EVERYTHING = ProductFilter()
 MAX_DEPTH = 1_000
@@ -39,6 +41,7 @@ class Search:
     vectors: QueryVectors
     index: Index
     files: Files
+    metrics: ApiMetrics = field(default_factory=ApiMetrics)
 
     def by_text(self, words: str, *, limit: int, after: str | None, wanted: ProductFilter | None) -> SearchPage:
         """The products whose pictures fit ``words`` best. Costs one encoding of a text, or none if remembered.
@@ -48,21 +51,22 @@ class Search:
             ArgumentInvalid: the cursor belongs to another search or another index.
         """
         page = _Page(b"text" + words.encode(), limit, after, wanted)
-        return self._search(page, lambda model: self.vectors.of_text(model, words))
+        return self._search("text", page, lambda model: self.vectors.of_text(model, words))
 
     def by_image(self, picture: bytes, *, limit: int, after: str | None, wanted: ProductFilter | None) -> SearchPage:
         """The products whose pictures look most like ``picture``; raises as by_text does."""
         page = _Page(b"image" + picture, limit, after, wanted)
-        return self._search(page, lambda model: self.vectors.of_image(model, picture))
+        return self._search("image", page, lambda model: self.vectors.of_image(model, picture))
 
-    def _search(self, page: _Page, vector_of: Callable[[LoadedModel], Vectors]) -> SearchPage:
-        model = self.model.current()
+    def _search(self, kind: str, page: _Page, vector_of: Callable[[LoadedModel], Vectors]) -> SearchPage:
+        watch, model = Stopwatch(), self.model.current()
         version = model.index.id
         offset = page.offset(version)
-        found = self.index.search(
-            vector_of(model), page.limit, filters=page.wanted or EVERYTHING, offset=offset, version=version
-        )
+        with span("query vector", search_kind=kind):
+            vector = vector_of(model)
+        found = self.index.search(vector, page.limit, filters=page.wanted or EVERYTHING, offset=offset, version=version)
         rows = {row.id: row for row in self.files.files([hit.product_id for hit in found.hits])}
+        self.metrics.search(kind, watch.seconds, is_exact=found.is_exact)
         end = offset + page.limit
         may_go_on = end + page.limit <= MAX_DEPTH
         return SearchPage(

@@ -13,6 +13,7 @@ from valkey.exceptions import ValkeyError
 
 from api.errors import ImageInvalid, Unavailable
 from api.live_model import LoadedModel
+from api.metrics import ApiMetrics
 from api.ports import Vectors
 from catalog.images import FORMATS, MAX_PIXELS, ImageUnusable, check_image
 
@@ -37,8 +38,9 @@ class Cache(Protocol):
 class QueryVectors:
     """Encodes queries, and remembers what it encoded."""
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, metrics: ApiMetrics | None = None) -> None:
         self._cache = cache
+        self._metrics = metrics or ApiMetrics()
 
     def of_text(self, model: LoadedModel, words: str) -> Vectors:
         """(D,) unit vector of a text."""
@@ -57,6 +59,7 @@ class QueryVectors:
 
     def _remembered(self, key: str, dimension: int, encode: Callable[[], Vectors]) -> Vectors:
         known = self._read(key, dimension)
+        self._metrics.query_vector(was_cached=known is not None)
         if known is not None:
             return known
         if not _encoding.acquire(timeout=MAX_WAIT_S):

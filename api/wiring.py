@@ -14,6 +14,7 @@ from api.context import Services
 from api.health import Readiness
 from api.limits import LoginLimits, ValkeyCounters
 from api.live_model import LiveModel
+from api.metrics import ApiMetrics
 from api.pictures import Pictures
 from api.ports import Encoder
 from api.search import Search
@@ -50,6 +51,7 @@ def connected(settings: Settings) -> Services:
     files, index = CatalogueStore(database), IndexStore(database)
     keys = SigningKeys.open(Path(settings.required("signing_key_dir")))
     model = LiveModel(index.live, lambda version: _encoder(settings, version))
+    metrics = ApiMetrics()
     shards = tempfile.TemporaryDirectory(prefix="tejido-pictures-")
 
     def close() -> None:
@@ -60,7 +62,7 @@ def connected(settings: Settings) -> Services:
     return Services(
         logins=Logins(files, LoginLimits(ValkeyCounters(valkey)), AccessTokens(keys)),
         files=files,
-        search=Search(model, QueryVectors(valkey), index, files),
+        search=Search(model, QueryVectors(valkey, metrics), index, files, metrics),
         pictures=Pictures(files, ShardPictures(lambda: _bucket(settings), Path(shards.name))),
         readiness=Readiness(
             {
@@ -70,6 +72,9 @@ def connected(settings: Settings) -> Services:
             }
         ),
         introspection=settings.graphql_introspection,
+        metrics=metrics,
+        metrics_token=settings.metrics_token(),
+        connections=database.connections,
         close=close,
     )
 

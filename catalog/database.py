@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +11,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
+from catalog.cursors import TracedCursor
 from catalog.errors import CatalogError, DatabaseNotReady, DatabaseRefused, DatabaseUnreachable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -73,7 +74,11 @@ class Database:
             max_size=max_connections,
             timeout=CONNECT_TIMEOUT_S,
             check=ConnectionPool.check_connection,
-            kwargs={"connect_timeout": int(CONNECT_TIMEOUT_S), "application_name": "tejido"},
+            kwargs={
+                "connect_timeout": int(CONNECT_TIMEOUT_S),
+                "application_name": "tejido",
+                "cursor_factory": TracedCursor,
+            },
             reconnect_timeout=CONNECT_TIMEOUT_S,
             open=False,
         )
@@ -92,6 +97,10 @@ class Database:
         with self.transaction() as connection:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield connection
+
+    def connections(self) -> Mapping[str, int]:
+        """What the pool counts: connections that are open and idle, requests for one, how long those waited."""
+        return self._pool.get_stats()
 
     def close(self) -> None:
         """Give the connections back to PostgreSQL."""

@@ -95,6 +95,7 @@ TREE: dict[str, Command | Group] = {
         },
     ),
     "housekeeping": Command("cli.housekeeping"),
+    "metrics": Group("What monitoring reads.", {"serve": Command("cli.metrics.serve")}),
     "search": Command("cli.search"),
     "token": Command("cli.token"),
 }

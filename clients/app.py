@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING
 
+import structlog
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
@@ -13,7 +14,7 @@ from clients.dataset import Dataset, open_dataset
 from clients.description import describe
 from clients.errors import ClientMisconfigured
 from core.errors import TejidoError
-from core.logs import configure_logs
+from core.logs import about, configure_logs
 from core.settings import load_settings
 from federation.config import FederationConfig
 from federation.wire import from_record
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from clients.learning import Contribution, Task
 
 app = ClientApp()
+log = structlog.get_logger(__name__)
 Handler = Callable[[Message, Context], RecordDict]
 
 
@@ -32,13 +34,23 @@ def _replying(handler: Handler) -> Callable[[Message, Context], Message]:
     @wraps(handler)
     def reply(message: Message, context: Context) -> Message:
         configure_logs()
-        try:
-            content = handler(message, context)
-        except TejidoError as error:
-            content = RecordDict({"refusal": ConfigRecord(dict(error.as_dict()))})
+        # A simulation's processes serve one client after another.
+        structlog.contextvars.clear_contextvars()
+        with about(**_subject(message)):
+            try:
+                content = handler(message, context)
+            except TejidoError as error:
+                log.warning("the coordinator gets a refusal", code=error.code, reason=str(error))
+                content = RecordDict({"refusal": ConfigRecord(dict(error.as_dict()))})
         return Message(content, reply_to=message)
 
     return reply
+
+
+def _subject(message: Message) -> dict[str, object]:
+    """What the log lines of a message are about; a question before the run is about no round yet."""
+    values = message.content.config_records.get("config") or ConfigRecord()
+    return {name: values[name] for name in ("run", "round", "attempt") if name in values}
 
 
 @app.query()
@@ -46,6 +58,7 @@ def _replying(handler: Handler) -> Callable[[Message, Context], Message]:
 def preflight(message: Message, context: Context) -> RecordDict:
     """Say who this is, what it holds and which base it has."""
     description = describe(_dataset(context), str(message.content.config_records["config"]["preset"]))
+    log.info("asked whether it can take part", products=description.products)
     answer = ConfigRecord(
         {
             "client": description.client,
@@ -84,6 +97,8 @@ def train(message: Message, context: Context) -> RecordDict:
     arrays, residual = compress(faults.delta(learned.delta), carried.residual, encoding=encoding)
     folder.save(task.round, Carried(residual if encoding != "fp32" else {}, learned.moments))
     faults.crash_after_training()
+    seconds = {"encode_seconds": round(learned.encode_seconds, 2), "train_seconds": round(learned.train_seconds, 2)}
+    log.info("trained", products=learned.examples, loss=round(learned.loss, 4), **seconds)
     return update_message(as_sent(arrays, faults) if faults.attack else arrays, task, learned)
 
 
@@ -153,4 +168,6 @@ def _whole(value: object) -> int:
 
 def _dataset(context: Context) -> Dataset:
     partition = context.node_config.get("partition-id")
-    return open_dataset(load_settings(), partition=int(partition) if partition is not None else None)
+    dataset = open_dataset(load_settings(), partition=int(partition) if partition is not None else None)
+    structlog.contextvars.bind_contextvars(client=dataset.client)
+    return dataset

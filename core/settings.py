@@ -17,6 +17,8 @@ from pydantic_settings import SettingsError as UnreadableSetting
 
 from core.errors import TejidoError
 
+MIN_TOKEN_CHARS = 24
+
 
 class SettingsError(TejidoError):
     """A TEJIDO_* variable is missing or cannot be read."""
@@ -102,6 +104,10 @@ class Settings(BaseSettings):
     """Whether tools may read the GraphQL schema over the wire; off, as it also helps an attacker."""
     notify_url: SecretStr | None = None
     """Where failed DAG runs are posted as JSON; such addresses often hold a token, so it is a secret."""
+    metrics_token_file: Path | None = None
+    """File of the token that a scraper of metrics bears; unset: nobody may read them."""
+    otlp_endpoint: str | None = None
+    """URL of the OpenTelemetry collector (OTLP over HTTP) that traces go to; unset: there are none."""
     progress_key: str | None = None
     """Valkey key under which this process shares its progress; see core.progress."""
 
@@ -114,6 +120,27 @@ class Settings(BaseSettings):
                 hint="Start the stack with `tejido up`, or set it (docs/reference/settings.md).",
             )
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+    def metrics_token(self) -> str | None:
+        """What a scraper of metrics must show; None where nobody may read them.
+
+        Raises:
+            SettingsError: the file is missing, or empty, which would let everybody in.
+        """
+        if self.metrics_token_file is None:
+            return None
+        try:
+            token = self.metrics_token_file.read_text().strip()
+        except OSError as error:
+            raise SettingsError(
+                f"TEJIDO_METRICS_TOKEN_FILE cannot be read: {error.strerror}.", hint="See docs/how-to/monitoring.md."
+            ) from None
+        if len(token) < MIN_TOKEN_CHARS:
+            raise SettingsError(
+                f"TEJIDO_METRICS_TOKEN_FILE holds {len(token)} characters.",
+                hint=f"Put a random token of at least {MIN_TOKEN_CHARS} into it: `openssl rand -hex 32`.",
+            )
+        return token
 
     def platform_bucket(self, bucket: str) -> Bucket:
         """One of this process's own buckets: ``data``, ``mlflow`` or ``checkpoints`` on the platform."""

@@ -155,6 +155,7 @@ def _platform_values(state: StateFolder, by_slug: dict[str, Service]) -> dict[st
         "clients_file": state.run / "clients.json",
         "superlink_connection": CONNECTION,
         "signing_key_dir": state.folder("secrets", "signing"),
+        "metrics_token_file": state.secret_file("metrics-token"),
     }
     for service in by_slug.values():
         match service:

@@ -76,6 +76,11 @@ class StateFolder:
         """One secret: random bytes in URL-safe base64, made at the first start."""
         return secret_once(self.secrets / name, length_bytes=length_bytes)
 
+    def secret_file(self, name: str) -> Path:
+        """The file of such a secret, for those who are told where it is and not what it is."""
+        self.secret(name)
+        return self.secrets / name
+
 
 class StateLock:
     """Held as long as a stack uses the folder; the kernel frees it when the process ends, however it ends."""

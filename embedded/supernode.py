@@ -70,9 +70,7 @@ class SuperNode(ServiceDefaults):
     @property
     def executor_secret(self) -> Path:
         """The file by which its ClientApps are known; made when it is first asked for."""
-        name = f"superexec-{self.client}"
-        self.state.secret(name)
-        return self.state.secrets / name
+        return self.state.secret_file(f"superexec-{self.client}")
 
     @property
     def _home(self) -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import structlog
+
 from core.errors import TejidoError
 from federation.strategies import Strategy
 from federation.tensors import Tensors
@@ -15,6 +17,8 @@ from server.validation import Coverage, Rules, ValidUpdate
 if TYPE_CHECKING:
     from server.exchange import Reply
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass
 class RoundSum:
@@ -24,7 +28,8 @@ class RoundSum:
     strategy: Strategy
     rejections: list[str] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
-    bytes_up: int = 0
+    received: dict[str, int] = field(default_factory=dict)
+    """Client → bytes of its update as sent, whether it counts or not."""
     slowest_s: float = 0.0
     """The longest that a client took to encode and train, by its own word."""
     norms: dict[str, float] = field(default_factory=dict)
@@ -40,15 +45,19 @@ class RoundSum:
     def take(self, reply: Reply) -> None:
         """Count one client's update, or reject it."""
         if reply.is_silent:
+            log.warning("a client sent no reply", reason=reply.failure)
             self.silent.append(f"{reply.client}: {reply.failure}")
             return
-        self.bytes_up += record_bytes(reply.arrays) if reply.arrays else 0
+        self.received[reply.client] = record_bytes(reply.arrays) if reply.arrays else 0
         try:
             valid = self.rules.check(reply, accepted=self._digests)
         except TejidoError as error:
+            log.warning("an update does not count", code=error.code, reason=str(error))
             self.rejections.append(f"{reply.client}: {error}")
             return
         self._add(valid)
+        numbers = {"norm": round(valid.norm, 4), "loss": round(valid.loss, 4)}
+        log.info("an update counts", products=valid.coverage.trained, **numbers)
 
     def _add(self, valid: ValidUpdate) -> None:
         examples = valid.coverage.trained
@@ -65,6 +74,11 @@ class RoundSum:
     def replies(self) -> int:
         """Updates that count."""
         return len(self.norms)
+
+    @property
+    def bytes_up(self) -> int:
+        """As sent, by all."""
+        return sum(self.received.values())
 
     @property
     def loss(self) -> float:

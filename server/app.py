@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import structlog
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from core.errors import EX_TEMPFAIL, TejidoError
-from core.logs import configure_logs
-from core.settings import load_settings
+from core.logs import about, configure_logs
+from core.settings import Settings, load_settings
 from federation.config import FederationConfig
 from federation.torch_fixes import compute_alone
 from server.checkpoints import RunFolder
@@ -15,6 +16,7 @@ from server.coordinator import coordinate
 from server.stores import open_stores
 
 app = ServerApp()
+log = structlog.get_logger(__name__)
 
 
 @app.main()
@@ -24,12 +26,19 @@ def main(grid: Grid, context: Context) -> None:
     compute_alone()
     settings = load_settings()
     folder = RunFolder(open_stores(settings).checkpoints, str(context.run_config["run-key"]))
+    with about(run=folder.name):
+        _coordinate(grid, context, settings, folder)
+
+
+def _coordinate(grid: Grid, context: Context, settings: Settings, folder: RunFolder) -> None:
     try:
         coordinate(grid, settings, FederationConfig.from_run_config(context.run_config), folder)
     except TejidoError as error:
+        log.error("the run failed", code=error.code, error=str(error))
         _tell(folder, error.as_dict(), may_retry=error.exit_status == EX_TEMPFAIL)
         raise
     except Exception as error:
+        log.error("the run failed", exc_info=error)
         # Most likely Flower itself is gone; what is a defect of ours fails again, three times at most.
         message = f"{type(error).__name__}: {error}"
         _tell(folder, {"code": "server.error", "message": message, "hint": ""}, may_retry=True)

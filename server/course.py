@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import structlog
+
 from federation.evaluation import Retrieval
 from federation.tensors import Tensors
 from server.checkpoints import Checkpoint, RunFolder
@@ -22,6 +24,7 @@ from server.telling import Teller
 ROUNDS_FILE = "rounds.json"
 ROUND_METRIC = "replies"
 """Logged once in every round."""
+log = structlog.get_logger(__name__)
 
 
 class Evaluator(Protocol):
@@ -98,6 +101,8 @@ class Course:
         self.folder.commit(after)
         self._log(report, after.reports)
         self.teller.reports.append(report)
+        counts = {"replies": report.replies, "rejected": report.rejected, "silent": len(report.silent)}
+        log.info("a round is complete", round=number, recall_at_10=report.recall_at_10, **counts)
         self.teller.say("rounds", message=f"recall@10 {val.recall_at_10:.3f} on val")
         return after
 

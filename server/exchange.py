@@ -89,8 +89,8 @@ class Mailbox:
     """One run's messages; remembers those that were not answered in time."""
 
     grid: Grid
-    _overdue: dict[str, float] = field(default_factory=dict)
-    """Message id → when Flower forgets it, on the monotonic clock."""
+    _overdue: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Message id → its client, and when Flower forgets it, on the monotonic clock."""
 
     def nodes(self) -> list[Node]:
         """The nodes that are online now, each time anew: they come and go."""
@@ -115,7 +115,7 @@ class Mailbox:
         ids = list(self.grid.push_messages(messages)) if messages else []
         del content, messages
         forgotten = time.monotonic() + ttl
-        self._overdue |= dict.fromkeys(filter(None, ids), forgotten)
+        self._overdue |= {i: (client.name, forgotten) for client, i in zip(clients, ids, strict=True) if i}
         look = _Look(self)
         for client, message_id in zip(clients, ids, strict=True):
             if not message_id:
@@ -126,12 +126,13 @@ class Mailbox:
                 del self._overdue[message_id]
             yield client, reply, reason or f"no reply within {deadline_s:.0f} s"
 
-    def count_late(self) -> int:
-        """Replies that came after their deadline since the last call; they are dropped, one by one."""
-        late = 0
-        for message_id, forgotten in list(self._overdue.items()):
+    def late(self) -> list[str]:
+        """Whose replies came after their deadline since the last call; they are dropped, one by one."""
+        late = []
+        for message_id, (client, forgotten) in list(self._overdue.items()):
             reply = self._pull(message_id)
-            late += reply is not None and not reply.has_error()
+            if reply is not None and not reply.has_error():
+                late.append(client)
             if reply is not None or time.monotonic() >= forgotten:
                 del self._overdue[message_id]
         return late

@@ -61,13 +61,21 @@ class Flower:
         run = answer["runs"][0]
         return str(run["status"]), str(run.get("status-details") or "")
 
+    def log(self, run_id: str) -> str:
+        """What a run's coordinator has written; Flower keeps it, and nobody else.
+
+        Raises:
+            SuperLinkUnreachable: nobody answered in time.
+        """
+        return self._run("log", run_id, self.connection, "--show").stdout
+
     def log_tail(self, run_id: str) -> str:
         """The last lines of a run's log."""
         try:
-            done = self._run("log", run_id, self.connection, "--show")
+            lines = self.log(run_id).strip().splitlines()
         except SuperLinkUnreachable as error:
             return f"(no log: {error})"
-        return "\n".join(done.stdout.strip().splitlines()[-LOG_TAIL_LINES:])
+        return "\n".join(lines[-LOG_TAIL_LINES:])
 
     def stop(self, run_id: str) -> None:
         """End a run; one that has ended already is no error."""

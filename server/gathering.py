@@ -163,7 +163,7 @@ class Roster:
             self.left_out.pop(client.name, None)
             return
         self.left_out[client.name] = f"{client.name if self.are_named else name or client.name}: {objection}"
-        log.warning("a client cannot take part", reason=self.left_out[client.name])
+        log.warning("a client cannot take part", client=client.name, reason=objection)
         # One that did not answer may only have been slow: it is asked again before the next round.
         if message is not None and not message.has_error():
             self.declined.add(client.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 METRICS = (
     "loss", "asked", "replies", "rejected", "late", "attempts", "bytes_up", "bytes_down", "seconds", "overhead_seconds",
 )  # fmt: skip
+LISTS = ("rejections", "silent", "late_clients")
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,21 @@ class RoundReport:
 
     recall_by_client: dict[str, float] = field(default_factory=dict)
     """Client → recall@10 of its own held-out titles of val."""
+    late_clients: tuple[str, ...] = ()
+    """Whose replies were late, one name a reply."""
+    traffic: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Client → bytes ``up`` and ``down``; their sums are `bytes_up` and `bytes_down`."""
+    ended_at: str = ""
+    """ISO 8601, in UTC; "" in reports of older runs."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**asdict(self), "rejections": list(self.rejections), "silent": list(self.silent)}
+        return {**asdict(self), **{name: list(getattr(self, name)) for name in LISTS}}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RoundReport:
         """Read what `as_dict` gave."""
-        return cls(**{**values, "rejections": tuple(values["rejections"]), "silent": tuple(values["silent"])})
+        return cls(**{**values, **{name: tuple(values.get(name, ())) for name in LISTS}})
 
     def metrics(self) -> dict[str, float]:
         """What MLflow shows of it as curves."""
@@ -90,11 +98,14 @@ def round_report(
         rejections=tuple(outcome.rejections),
         asked=outcome.asked,
         silent=tuple(total.silent),
-        late=outcome.late,
+        late=len(outcome.late),
         attempts=outcome.attempts,
         # A client that claims more than the round took would make the overhead negative.
         overhead_seconds=round(max(0.0, seconds - evaluation_s - total.slowest_s), 2),
         norms=dict(total.norms),
         coverage={name: asdict(found) for name, found in total.coverage.items()},
         recall_by_client=recall_by_client,
+        late_clients=tuple(outcome.late),
+        traffic={name: {"up": total.received.get(name, 0), "down": down} for name, down in outcome.sent.items()},
+        ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )

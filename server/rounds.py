@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
 
+from core.logs import about
 from federation.strategies import Strategy
 from federation.tensors import Tensors
 from federation.wire import record_bytes, to_record
@@ -35,11 +37,17 @@ class Outcome:
     asked: int
     """Clients that were chosen."""
     attempts: int
-    late: int
-    """Replies that came after their deadline, in this or an earlier round, since the last report."""
-    bytes_down: int
+    late: list[str]
+    """Whose replies came after their deadline, in this or an earlier round, since the last report."""
+    sent: Counter[str]
+    """Client → bytes of the state as sent to it, over all attempts."""
     rejections: list[str]
     """Of all attempts."""
+
+    @property
+    def bytes_down(self) -> int:
+        """As sent, to all."""
+        return self.sent.total()
 
 
 @dataclass
@@ -50,7 +58,7 @@ class Rounds:
     mailbox: Mailbox
     roster: Roster
     strategy: Strategy
-    _late: int = field(default=0, init=False)
+    _late: list[str] = field(default_factory=list, init=False)
     _told: float = field(default=0.0, init=False)
 
     def play(self, state: Tensors, memory: Memory, *, round_number: int) -> Outcome:
@@ -65,45 +73,47 @@ class Rounds:
         """
         earlier: list[str] = []
         reference: tuple[float, ...] = ()
-        bytes_down, failures, attempt = 0, 0, 0
+        sent: Counter[str] = Counter()
+        failures, attempt = 0, 0
         while True:
             attempt += 1
             chosen, clients = self.roster.invite(round_number)
-            self._late += self.mailbox.count_late()
+            self._late += self.mailbox.late()
             rules = Rules(self._task(round_number, attempt), state, self.roster.expected.products, memory, reference)
-            total, sent = self._attempt(rules, chosen, clients)
-            bytes_down += sent
+            with about(round=round_number, attempt=attempt):
+                total = self._attempt(rules, chosen, clients, sent)
             needed = self._config.replies_needed(len(chosen))
             if total.replies < needed:
                 failures += 1
                 if failures > self._config.round_retries:
                     raise self._quorum_missed(total, round_number, chosen=len(chosen), needed=needed)
-                log.warning("a round is tried again", round=round_number, reasons=total.rejections + total.silent)
+                reasons = total.rejections + total.silent
+                log.warning("a round is tried again", round=round_number, attempt=attempt, reasons=reasons)
             elif reference or memory.is_enough or not self._stand_out(total):
-                late, self._late = self._late, 0
-                return Outcome(total, len(chosen), attempt, late, bytes_down, earlier + total.rejections)
+                late, self._late = self._late, []
+                return Outcome(total, len(chosen), attempt, late, sent, earlier + total.rejections)
             else:
                 reference = tuple(total.paces.values())
             earlier += [f"attempt {attempt}: {reason}" for reason in total.rejections]
 
-    def _attempt(self, rules: Rules, chosen: Sequence[str], clients: Sequence[Client]) -> tuple[RoundSum, int]:
-        """Ask ``clients``; returns the sum over their valid updates, and the bytes of the state as sent to all."""
+    def _attempt(self, rules: Rules, chosen: Sequence[str], clients: Sequence[Client], sent: Counter[str]) -> RoundSum:
+        """Ask ``clients``, and add to ``sent`` the bytes for each; returns the sum over their valid updates."""
         total = RoundSum(rules, self.strategy)
         online = {client.name for client in clients}
         total.silent += [f"{name}: not online" for name in chosen if name not in online]
         content = rules.task.content(to_record(rules.state, encoding=self._config.encoding_down))
-        sent = record_bytes(content.array_records["arrays"]) * len(clients)
+        size = record_bytes(content.array_records["arrays"])
+        sent.update({client.name: size for client in clients})
         group, deadline_s = f"{rules.task.round}.{rules.task.attempt}", self._config.deadline_s
         replies = self.mailbox.ask(clients, content, kind=TRAINING, group=group, deadline_s=deadline_s)
         # The copy of the state that was sent shall not stay in memory while the replies come in.
         del content
         self._tell(clients, 0)
         for heard, (client, message, reason) in enumerate(replies, start=1):
-            total.take(read_reply(client, message, reason))
+            with about(client=client.name):
+                total.take(read_reply(client, message, reason))
             self._tell(clients, heard)
-        for reason in total.silent:
-            log.warning("a client sent no reply", reason=reason, round=rules.task.round)
-        return total, sent
+        return total
 
     def _tell(self, clients: Sequence[Client], heard: int) -> None:
         """Say how far the round is, every second at most: each word is an S3 put."""

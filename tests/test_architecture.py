@@ -34,6 +34,8 @@ FENCES = {
     "sqlalchemy": ("catalog",),
     "mlflow": ("server/tracking.py",),
     "matplotlib": ("server/plots",),
+    "prometheus_client": ("api/metrics.py", "api/scraping.py", "server/monitoring"),
+    "opentelemetry": ("core/tracing.py", "api/tracing.py"),
     "strawberry": ("api",),
     "fastapi": ("api",),
     "jose": ("security/tokens.py",),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
 from core.errors import TejidoError
 from core.settings import Settings
 from federation.config import FederationConfig
+from tests.unit.metrics import all_metrics
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -63,3 +65,11 @@ def test_every_key_of_a_run_is_explained_with_its_default() -> None:
     assert set(explained) == set(defaults)
     wrong = [key for key, value in defaults.items() if value != "" and not explained[key].endswith(f"| `{value}` |")]
     assert not wrong
+
+
+def test_every_metric_is_explained_with_its_type_and_labels() -> None:
+    lines = (ROOT / "docs/reference/metrics.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| `tejido_")]
+    explained = {cell[0].strip("`"): (cell[1], frozenset(re.findall(r"`(\w+)`", cell[3]))) for cell in cells}
+    assert explained == {metric.name: (metric.kind, metric.labels) for metric in all_metrics()}
+    assert all(unit and meaning for _, _, unit, _, meaning in cells)

@@ -8,6 +8,7 @@ import structlog
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 
+from api.context import QueryContext
 from api.errors import public_error
 from core.errors import TejidoError
 
@@ -27,6 +28,9 @@ class ShapedErrors(SchemaExtension):
         errors = getattr(result, "errors", None)
         if errors:
             result.errors = [shaped(error) for error in errors]  # type: ignore[union-attr]
+            context: QueryContext = self.execution_context.context
+            for error in result.errors:  # type: ignore[union-attr]
+                context.services.metrics.error(str((error.extensions or INVALID)["code"]))
 
 
 def shaped(error: GraphQLError) -> GraphQLError:

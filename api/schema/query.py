@@ -21,7 +21,8 @@ Asked = Info[QueryContext, None]
 async def _answered(info: Asked, work: Callable[[Services], T]) -> T:
     # Database, model and cache block: off the event loop, so that one slow query delays no other.
     services = info.context.services
-    return await run_sync(work, services)
+    with services.metrics.operation(info.field_name):
+        return await run_sync(work, services)
 
 
 async def all_files(info: Asked, limit: int = 50, offset: int = 0) -> list[FashionFile]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from catalog.etl import client_stores, load
 from catalog.index import IndexStore
 from catalog.manifest import client_manifest, live_manifest
 from catalog.objects import S3ObjectStore
 from catalog.store import CatalogueStore
 from core.progress import NoProgress
-from core.settings import ClientBucket, Settings
+from core.settings import Settings
 from embedded.stack import Stack
 from federation.config import FederationConfig
 from server.checkpoints import RunFolder
@@ -28,20 +26,9 @@ from server.runs import preflight, run_federation, run_status
 from server.serving import load_champion, load_version
 from server.stores import open_stores
 from server.tracking import CHAMPION, Tracker
+from tests.integration.shared import CONFIG, PRODUCTS, Recorder
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
-PRODUCTS = 300
-CONFIG = FederationConfig(rounds=2)
-
-
-class Recorder(NoProgress):
-    """Remembers the stages that it was told of."""
-
-    def __init__(self) -> None:
-        self.stages: set[str] = set()
-
-    def update(self, stage: str, done: int, total: int | None, detail: str = "") -> None:
-        self.stages.add(stage)
 
 
 @pytest.fixture(scope="module")
@@ -50,23 +37,13 @@ def settings(stack: Stack) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def catalogue(settings: Settings, fashion_dir: Path) -> dict[str, Any]:
-    """Three hundred real products, published, and partitioned into the clients' buckets."""
-    clients = json.loads(Path(settings.required("clients_file")).read_text())
-    buckets = client_stores(ClientBucket(**client) for client in clients)
-    with CatalogueStore(settings.required("postgres_dsn")) as rows:
-        return load(
-            f"dir:{fashion_dir}", store=open_stores(settings).data, catalogue=rows, clients=buckets, limit=PRODUCTS
-        )
+def catalogue(shared_catalogue: dict[str, Any]) -> dict[str, Any]:
+    return shared_catalogue
 
 
 @pytest.fixture(scope="module")
-def result(settings: Settings, catalogue: dict[str, Any]) -> dict[str, Any]:
-    """One federated run on the SuperLink and its SuperNodes."""
-    progress = Recorder()
-    found = run_federation(settings, CONFIG, f"manual__{uuid.uuid4().hex}+00:00", progress)
-    assert "rounds" in progress.stages
-    return found
+def result(shared_run: dict[str, Any]) -> dict[str, Any]:
+    return shared_run
 
 
 def test_run_counts_every_client_in_every_round(result: dict[str, Any]) -> None:

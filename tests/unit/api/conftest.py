@@ -15,12 +15,22 @@ from api.context import Services
 from api.health import Readiness
 from api.limits import LoginLimits
 from api.live_model import LiveModel
+from api.metrics import ApiMetrics
 from api.pictures import Pictures
 from api.search import Search
 from api.vectors import QueryVectors
 from security.signing_keys import SigningKeys
 from security.tokens import AccessTokens
-from tests.unit.api.fakes import PASSWORD_HASH, FakeEncoder, FakeIndex, FakePictures, FakeRows, FakeValkey, Parts
+from tests.unit.api.fakes import (
+    PASSWORD_HASH,
+    SCRAPER_TOKEN,
+    FakeEncoder,
+    FakeIndex,
+    FakePictures,
+    FakeRows,
+    FakeValkey,
+    Parts,
+)
 
 
 @pytest.fixture(scope="session")
@@ -36,12 +46,15 @@ def parts(signing_keys: SigningKeys) -> Parts:
     files.put_user("nadie", PASSWORD_HASH, [])
     tokens = AccessTokens(signing_keys)
     model = LiveModel(index.live, lambda version: replace(encoder, space=version.id), poll_s=0.01)
+    metrics = ApiMetrics()
     services = Services(
         logins=Logins(files, LoginLimits(valkey), tokens),
         files=files,
-        search=Search(model, QueryVectors(valkey), index, files),
+        search=Search(model, QueryVectors(valkey, metrics), index, files, metrics),
         pictures=Pictures(files, FakePictures()),
         readiness=Readiness({"database": files.ping, "search": model.missing}),
+        metrics=metrics,
+        metrics_token=SCRAPER_TOKEN,
     )
     return Parts(files, index, encoder, valkey, tokens, services)
 

@@ -23,6 +23,7 @@ from security.passwords import hash_password
 from security.tokens import AccessTokens
 
 PASSWORD = "a password for tests"
+SCRAPER_TOKEN = "a token for scrapers in tests"
 PASSWORD_HASH = hash_password(PASSWORD)
 WRITTEN = datetime(2026, 11, 23, 12, tzinfo=UTC)
 COLOURS = ("Red", "Green", "Blue", "Black")

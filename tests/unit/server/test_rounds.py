@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 
 from federation.config import FederationConfig
 from federation.tensors import Tensors, add
@@ -63,7 +64,19 @@ def test_round_adds_the_mean_of_the_deltas_weighted_by_products() -> None:
     for name, array in outcome.total.new_state().items():
         np.testing.assert_allclose(array, expected[name], rtol=1e-6)
     assert (outcome.total.replies, outcome.rejections, outcome.total.loss) == (3, [], 1.0)
-    assert (outcome.asked, outcome.attempts, outcome.late) == (3, 1, 0)
+    assert (outcome.asked, outcome.attempts, outcome.late) == (3, 1, [])
+
+
+def test_every_line_of_a_round_says_which_round_attempt_and_client_it_is_about() -> None:
+    merge: Any = structlog.contextvars.merge_contextvars
+    with structlog.testing.capture_logs(processors=[merge]) as lines:
+        one_round(HONEST[1], refusing, silent, config=changed(quorum=0.1))
+    found = [(line["event"], line["client"], line["round"], line["attempt"]) for line in lines]
+    assert found == [
+        ("an update counts", "aurora", 1, 1),
+        ("an update does not count", "boreal", 1, 1),
+        ("a client sent no reply", "cobre", 1, 1),
+    ]
 
 
 def test_clients_are_sent_the_state_and_what_the_round_is_about() -> None:
@@ -146,12 +159,12 @@ def test_late_reply_is_dropped_and_counted_in_the_next_round_s_report() -> None:
 
     grid.push_messages = push  # type: ignore[method-assign]
     first = course.play(STATE, SETTLED, round_number=1)
-    assert (first.total.replies, first.late) == (2, 0)
+    assert (first.total.replies, first.late) == (2, [])
     expected = one_round(HONEST[1], crashing, HONEST[3]).total.new_state()
     assert_equal(first.total.new_state(), expected)
     second = course.play(STATE, SETTLED, round_number=2)
-    assert (second.total.replies, second.late) == (3, 1)
-    assert course.play(STATE, SETTLED, round_number=3).late == 0
+    assert (second.total.replies, second.late) == (3, ["boreal"])
+    assert course.play(STATE, SETTLED, round_number=3).late == []
 
 
 def test_node_that_was_started_anew_has_lost_its_message_and_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

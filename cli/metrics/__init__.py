@@ -1,0 +1,1 @@
+"""`tejido metrics`: what monitoring reads."""
