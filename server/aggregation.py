@@ -9,6 +9,7 @@ from core.errors import TejidoError
 from federation.strategies import Strategy
 from federation.tensors import Tensors
 from federation.wire import record_bytes
+from server.contributions import Contribution
 from server.memory import Memory
 from server.validation import Coverage, Rules, ValidUpdate
 
@@ -30,6 +31,8 @@ class RoundSum:
     norms: dict[str, float] = field(default_factory=dict)
     paces: dict[str, float] = field(default_factory=dict)
     coverage: dict[str, Coverage] = field(default_factory=dict)
+    contributions: dict[str, Contribution] = field(default_factory=dict)
+    """What came of each client that was chosen."""
     _digests: list[str] = field(default_factory=list)
     _loss: float = 0.0
     _examples: int = 0
@@ -40,17 +43,25 @@ class RoundSum:
     def take(self, reply: Reply) -> None:
         """Count one client's update, or reject it."""
         if reply.is_silent:
-            self.silent.append(f"{reply.client}: {reply.failure}")
+            self.miss(reply.client, reply.failure)
             return
-        self.bytes_up += record_bytes(reply.arrays) if reply.arrays else 0
+        sent = record_bytes(reply.arrays) if reply.arrays else 0
+        self.bytes_up += sent
         try:
             valid = self.rules.check(reply, accepted=self._digests)
         except TejidoError as error:
             self.rejections.append(f"{reply.client}: {error}")
+            self.contributions[reply.client] = Contribution.rejected(str(error), bytes_up=sent)
             return
-        self._add(valid)
+        self._add(valid, sent)
 
-    def _add(self, valid: ValidUpdate) -> None:
+    def miss(self, client: str, reason: str) -> None:
+        """Note that a client which was chosen sent nothing."""
+        self.silent.append(f"{client}: {reason}")
+        self.contributions[client] = Contribution.silent(reason)
+
+    def _add(self, valid: ValidUpdate, sent: int) -> None:
+        self.contributions[valid.client] = Contribution.accepted(valid, bytes_up=sent)
         examples = valid.coverage.trained
         self.strategy.add(valid.update, examples=examples)
         self.norms[valid.client] = valid.norm

@@ -25,7 +25,8 @@ def main(grid: Grid, context: Context) -> None:
     settings = load_settings()
     folder = RunFolder(open_stores(settings).checkpoints, str(context.run_config["run-key"]))
     try:
-        coordinate(grid, settings, FederationConfig.from_run_config(context.run_config), folder)
+        config, commit = FederationConfig.from_run_config(context.run_config), str(context.run_config["code-commit"])
+        coordinate(grid, settings, config, folder, commit=commit)
     except TejidoError as error:
         _tell(folder, error.as_dict(), may_retry=error.exit_status == EX_TEMPFAIL)
         raise

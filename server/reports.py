@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,10 +48,16 @@ class RoundReport:
 
     recall_by_client: dict[str, float] = field(default_factory=dict)
     """Client → recall@10 of its own held-out titles of val."""
+    contributions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Client → what came of it, as `Contribution` names it; each that was chosen."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {**asdict(self), "rejections": list(self.rejections), "silent": list(self.silent)}
+
+    def summary(self) -> dict[str, Any]:
+        """For JSON that is written often or read by people: without each client's contribution, which MLflow shows."""
+        return {name: value for name, value in self.as_dict().items() if name != "contributions"}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RoundReport:
@@ -97,4 +103,8 @@ def round_report(
         norms=dict(total.norms),
         coverage={name: asdict(found) for name, found in total.coverage.items()},
         recall_by_client=recall_by_client,
+        contributions={
+            name: replace(found, bytes_down=outcome.sent_to.get(name, 0)).as_dict()
+            for name, found in total.contributions.items()
+        },
     )

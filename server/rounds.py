@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from server.memory import Memory
 from server.validation import Rules, outliers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from federation.config import FederationConfig
 
@@ -37,9 +38,15 @@ class Outcome:
     attempts: int
     late: int
     """Replies that came after their deadline, in this or an earlier round, since the last report."""
-    bytes_down: int
+    sent_to: Mapping[str, int]
+    """Client → bytes of the state as sent to it, in all attempts."""
     rejections: list[str]
     """Of all attempts."""
+
+    @property
+    def bytes_down(self) -> int:
+        """As sent to all."""
+        return sum(self.sent_to.values())
 
 
 @dataclass
@@ -65,14 +72,15 @@ class Rounds:
         """
         earlier: list[str] = []
         reference: tuple[float, ...] = ()
-        bytes_down, failures, attempt = 0, 0, 0
+        sent_to: Counter[str] = Counter()
+        failures, attempt = 0, 0
         while True:
             attempt += 1
             chosen, clients = self.roster.invite(round_number)
             self._late += self.mailbox.count_late()
             rules = Rules(self._task(round_number, attempt), state, self.roster.expected.products, memory, reference)
             total, sent = self._attempt(rules, chosen, clients)
-            bytes_down += sent
+            sent_to.update({client.name: sent for client in clients})
             needed = self._config.replies_needed(len(chosen))
             if total.replies < needed:
                 failures += 1
@@ -81,18 +89,20 @@ class Rounds:
                 log.warning("a round is tried again", round=round_number, reasons=total.rejections + total.silent)
             elif reference or memory.is_enough or not self._stand_out(total):
                 late, self._late = self._late, 0
-                return Outcome(total, len(chosen), attempt, late, bytes_down, earlier + total.rejections)
+                return Outcome(total, len(chosen), attempt, late, sent_to, earlier + total.rejections)
             else:
                 reference = tuple(total.paces.values())
             earlier += [f"attempt {attempt}: {reason}" for reason in total.rejections]
 
     def _attempt(self, rules: Rules, chosen: Sequence[str], clients: Sequence[Client]) -> tuple[RoundSum, int]:
-        """Ask ``clients``; returns the sum over their valid updates, and the bytes of the state as sent to all."""
+        """Ask ``clients``; returns the sum over their valid updates, and the bytes of the state as sent to each."""
         total = RoundSum(rules, self.strategy)
         online = {client.name for client in clients}
-        total.silent += [f"{name}: not online" for name in chosen if name not in online]
+        for name in chosen:
+            if name not in online:
+                total.miss(name, "not online")
         content = rules.task.content(to_record(rules.state, encoding=self._config.encoding_down))
-        sent = record_bytes(content.array_records["arrays"]) * len(clients)
+        sent = record_bytes(content.array_records["arrays"])
         group, deadline_s = f"{rules.task.round}.{rules.task.attempt}", self._config.deadline_s
         replies = self.mailbox.ask(clients, content, kind=TRAINING, group=group, deadline_s=deadline_s)
         # The copy of the state that was sent shall not stay in memory while the replies come in.

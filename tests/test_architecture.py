@@ -31,7 +31,7 @@ FENCES = {
     "botocore": ("catalog",),
     "alembic": ("catalog",),
     "sqlalchemy": ("catalog",),
-    "mlflow": ("server/tracking.py",),
+    "mlflow": ("server/tracking",),
     "matplotlib": ("server/plots",),
     "strawberry": ("api",),
     "fastapi": ("api",),
