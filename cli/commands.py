@@ -58,11 +58,12 @@ TREE: dict[str, Command | Group] = {
         },
     ),
     "model": Group(
-        "List model versions; promote the challenger, or go back.",
+        "Compare model versions; promote the challenger, or go back.",
         {
             "list": Command("cli.model.list_versions", "list_versions"),
             "promote": Command("cli.model.promote"),
             "rollback": Command("cli.model.rollback"),
+            "history": Command("cli.model.history"),
         },
     ),
     "index": Group(

@@ -100,6 +100,8 @@ class Settings(BaseSettings):
     """Folder of the ES256 keys that sign access tokens."""
     graphql_introspection: bool = False
     """Whether tools may read the GraphQL schema over the wire; off, as it also helps an attacker."""
+    actor: str | None = None
+    """Who acts, for the trail of model changes; the user and machine of this process when unset."""
     progress_key: str | None = None
     """Valkey key under which this process shares its progress; see core.progress."""
 

@@ -12,10 +12,12 @@ from catalog.manifest import live_manifest
 from core.progress import Progress
 from core.settings import Settings
 from federation.features import Activations
+from server.errors import ChampionChanged
 from server.gallery import Gallery, load_gallery
 from server.index_status import fields_of
 from server.serving import ServedModel, load_champion
-from server.stores import open_stores
+from server.stores import open_stores, tracking_uri
+from server.tracking import CHAMPION, Tracker
 
 STAGE = "indexing"
 ADD_AT_ONCE = 2000
@@ -36,6 +38,7 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
         ModelMissing: nothing was promoted yet.
         CatalogueMissing: nothing is published.
         IndexRecallLow: the new version is not good enough; the old one stays live.
+        ChampionChanged: after a promotion or rollback meanwhile, the index of what was champion must not go live.
     """
     began = time.monotonic()
     store = open_stores(settings).data
@@ -54,9 +57,19 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
             towers=model.encoder.towers,
         )
         version = _build(index, gallery, model, progress)
+        _require_champion(settings, model)
         swapped = index.swap(version)
         index.drop_retired(keep=KEEP_RETIRED)
     return _answer(swapped, began, up_to_date=False)
+
+
+def _require_champion(settings: Settings, model: ServedModel) -> None:
+    champion = Tracker(tracking_uri(settings)).require(CHAMPION)
+    if champion.version != model.version:
+        raise ChampionChanged(
+            f"Version {champion.version} became the champion while the index of version {model.version} was built.",
+            hint="Build again: `tejido index build`.",
+        )
 
 
 def _build(index: IndexStore, gallery: Gallery, model: ServedModel, progress: Progress) -> int:
