@@ -61,6 +61,7 @@ TREE: dict[str, Command | Group] = {
         "Compare model versions; promote the challenger, or go back.",
         {
             "list": Command("cli.model.list_versions", "list_versions"),
+            "compare": Command("cli.model.compare"),
             "promote": Command("cli.model.promote"),
             "rollback": Command("cli.model.rollback"),
             "history": Command("cli.model.history"),

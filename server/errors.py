@@ -13,6 +13,7 @@ ServerError
 ├── TrackingUnreachable   MLflow did not answer or refused
 ├── ModelMissing          no such model version or alias
 ├── ModelDamaged          a stored model is not what its hashes say
+├── SameModel             a version was to be compared with itself
 ├── RollbackRefused       a rollback to the champion itself, or to a version that never was champion
 └── ChampionChanged       another version became champion while an index was built
 """
@@ -103,6 +104,12 @@ class ModelDamaged(ServerError):
     """A stored model's files are not what its hashes say; it is never loaded."""
 
     code = "server.model_damaged"
+
+
+class SameModel(ServerError):
+    """A version was to be compared with itself."""
+
+    code = "server.same_model"
 
 
 class RollbackRefused(ServerError):

@@ -68,6 +68,11 @@ class Registry(Connection):
         with self._reached():
             self._client.update_model_version(MODEL, version, markdown[:MAX_DESCRIPTION])
 
+    def description(self, version: str) -> str:
+        """What `describe_version` wrote last."""
+        with self._reached():
+            return str(self._client.get_model_version(MODEL, version).description or "")
+
     def find(self, alias_or_version: str) -> ModelVersion | None:
         """The version of that number, or the one that an alias points to; None when there is none."""
         with self._reached():
