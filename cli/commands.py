@@ -65,6 +65,7 @@ TREE: dict[str, Command | Group] = {
             "promote": Command("cli.model.promote"),
             "rollback": Command("cli.model.rollback"),
             "history": Command("cli.model.history"),
+            "lineage": Command("cli.model.lineage"),
         },
     ),
     "index": Group(

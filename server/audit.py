@@ -7,6 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC
 from typing import Any, Protocol
 
 import structlog
@@ -77,4 +78,4 @@ def history(settings: Settings, *, limit: int = 50) -> dict[str, Any]:
 
 
 def _fields(change: ModelChange) -> dict[str, Any]:
-    return {**asdict(change), "at": change.at.isoformat(timespec="seconds")}
+    return {**asdict(change), "at": change.at.astimezone(UTC).isoformat(timespec="seconds")}

@@ -112,6 +112,7 @@ class ClientRuns:
         new = [r for r in self._reports if client in r.contributions and r.round not in run.logged]
         points = [point for report in new for point in self._points(client, report)]
         if points:
+            points += self._totals(client, points[-1])
             self.tracker.log_points(run.run_id, points, tags=self._reasons(client))
             run.logged |= {report.round for report in new}
 
@@ -121,6 +122,16 @@ class ClientRuns:
             values["val_recall_at_10"] = report.recall_by_client[client]
         for name, value in values.items():
             yield Point(name, value, report.round, self._ended_ms[report.round])
+
+    def _totals(self, client: str, last: Point) -> Iterator[Point]:
+        """Of all rounds so far: what MLflow's table of runs shows is the last value."""
+        of_client = [r.contributions[client] for r in self._reports if client in r.contributions]
+        totals = {name: sum(entry[name] for entry in of_client) for name in ("bytes_up", "bytes_down", "seconds")}
+        totals |= {
+            fate: sum(entry["fate"] == fate for entry in of_client) for fate in ("accepted", "rejected", "silent")
+        }
+        for name, value in totals.items():
+            yield Point(f"total_{name}", float(value), last.step, last.at_ms)
 
     def _reasons(self, client: str) -> dict[str, str]:
         """Curves cannot say why an update did not count."""

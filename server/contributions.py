@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from server.validation import ValidUpdate
+
+Fate = Literal["accepted", "rejected", "silent"]
+FATES: tuple[Fate, ...] = get_args(Fate)
 
 
 @dataclass(frozen=True)
 class Contribution:
     """One client that was chosen for a round; of several attempts the last."""
 
-    fate: Literal["accepted", "rejected", "silent"]
+    fate: Fate
     reason: str = ""
     """Why the update does not count, or why there is none."""
     loss: float | None = None

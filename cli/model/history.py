@@ -23,8 +23,12 @@ def history(
 
 
 def _table(result: dict[str, Any]) -> Table:
-    table = Table("when", "who", "what", "from", "to", "why")
+    table = Table()
+    for column in ("when", "who", "what", "from", "to"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("why")
     for change in result["changes"]:
-        cells = (change["at"], change["actor"], change["action"], change["from_version"] or "", change["to_version"])
-        table.add_row(*map(escape, cells), escape(change["reason"]))
+        when = change["at"][:19].replace("T", " ")
+        versions = (change["from_version"] or "", change["to_version"])
+        table.add_row(when, *map(escape, (change["actor"], change["action"], *versions, change["reason"])))
     return table

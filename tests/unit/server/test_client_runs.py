@@ -103,6 +103,9 @@ def test_many_short_rounds_cost_one_request_a_client() -> None:
     assert mlflow.requests == 3
     assert set(mlflow.curve("aurora", EACH_ROUND)) == set(range(1, 51))
     assert set(mlflow.status.values()) == {"FINISHED"}
+    assert mlflow.curve("aurora", "total_accepted") == {50: 50.0}
+    assert mlflow.curve("boreal", "total_rejected") == {50: 50.0}
+    assert mlflow.curve("cobre", "total_silent") == {50: 50.0}
 
 
 def test_long_rounds_are_shown_while_the_run_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
