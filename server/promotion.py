@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from catalog.audit import Action
@@ -46,33 +47,48 @@ def promote(
     ours = court.retrieval(challenger)
     theirs = court.retrieval(champion) if champion else court.zero_shot(challenger)
     judgement = judge(ours, theirs, court.queries_of_clients(challenger))
-    reason = judgement.reason(f"champion version {champion.version}" if champion else "zero shot")
-    is_promoted = judgement.is_earned or bool(override)
-    if is_promoted and not judgement.is_earned:
-        reason = f"{reason}; promoted all the same: {override}"
+    decision = _decide(judgement, f"champion version {champion.version}" if champion else "zero shot", override)
     with open_trail(settings) as trail:
-        _decide(tracker, trail, actor_of(settings), challenger, champion, judgement, reason, is_promoted=is_promoted)
-    alias = CHAMPION if is_promoted else CHALLENGER
-    return _answer(challenger, alias, reason, ours, theirs, judgement, promoted=is_promoted)
+        _carry_out(decision, tracker, trail, actor=actor_of(settings), challenger=challenger, champion=champion)
+    alias = CHAMPION if decision.is_promoted else CHALLENGER
+    return _answer(challenger, alias, decision.reason, ours, theirs, judgement, promoted=decision.is_promoted)
 
 
-def _decide(
+@dataclass(frozen=True)
+class _Decision:
+    action: Action
+    judgement: Judgement
+    reason: str
+
+    @property
+    def is_promoted(self) -> bool:
+        return self.action != "refused"
+
+
+def _decide(judgement: Judgement, against: str, override: str | None) -> _Decision:
+    reason = judgement.reason(against)
+    if judgement.is_earned:
+        return _Decision("promoted", judgement, reason)
+    if override:
+        return _Decision("overridden", judgement, f"{reason}; promoted all the same: {override}")
+    return _Decision("refused", judgement, reason)
+
+
+def _carry_out(
+    decision: _Decision,
     tracker: Tracker,
     trail: Trail,
+    *,
     actor: str,
     challenger: ModelVersion,
     champion: ModelVersion | None,
-    judgement: Judgement,
-    reason: str,
-    *,
-    is_promoted: bool,
 ) -> None:
-    """Write the decision down, and move the aliases if it is a promotion."""
-    action: Action = "refused" if not is_promoted else "promoted" if judgement.is_earned else "overridden"
+    """Write the decision down, leave it with the version, and move the aliases if it is a promotion."""
     before = champion.version if champion else None
-    with audited(trail, action, actor=actor, reason=reason, from_version=before, to_version=challenger.version):
-        _record(tracker, challenger, judgement, reason, promoted=is_promoted)
-        if not is_promoted:
+    about = {"actor": actor, "reason": decision.reason, "to_version": challenger.version}
+    with audited(trail, decision.action, from_version=before, **about):
+        _record(tracker, challenger, decision.judgement, decision.reason, promoted=decision.is_promoted)
+        if not decision.is_promoted:
             return
         if champion:
             tracker.set_alias(PREVIOUS, champion.version)

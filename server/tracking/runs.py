@@ -50,6 +50,11 @@ class Run:
 class Runs(Connection):
     """Runs of the experiments."""
 
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self._experiments: dict[str, str] = {}
+        """Run → its experiment, which never changes."""
+
     def log_etl(self, name: str, *, params: Mapping[str, Any], metrics: Mapping[str, float], summary: str) -> str:
         """Log one catalogue run, whole, into ``catalog-etl``; ``summary`` becomes manifest.json. Returns the run id."""
         with self._reached():
@@ -75,18 +80,15 @@ class Runs(Connection):
     def start_nested(self, parent: str, name: str, *, tags: Mapping[str, str]) -> str:
         """Start a run below another, in its experiment; returns its id."""
         with self._reached():
-            experiment = self._client.get_run(parent).info.experiment_id
-            return self._start(experiment, name, {}, {PARENT: parent, **tags})
+            return self._start(self._experiment_of(parent), name, {}, {PARENT: parent, **tags})
 
     def nested(self, parent: str) -> list[Run]:
         """The runs below a run, the oldest first."""
         with self._reached():
-            experiment = self._client.get_run(parent).info.experiment_id
+            experiment, below = self._experiment_of(parent), f"tags.`{PARENT}` = '{parent}'"
             found, token = [], None
             while True:
-                page = self._client.search_runs(
-                    [experiment], f"tags.`{PARENT}` = '{parent}'", page_token=token, order_by=["start_time ASC"]
-                )
+                page = self._client.search_runs([experiment], below, page_token=token, order_by=["start_time ASC"])
                 found += [_run(entry) for entry in page]
                 token = page.token
                 if not token:
@@ -171,6 +173,11 @@ class Runs(Connection):
             values = [Param(key, str(value)[:MAX_PARAM]) for key, value in params.items()]
             self._client.log_batch(run.info.run_id, params=values)
         return str(run.info.run_id)
+
+    def _experiment_of(self, run_id: str) -> str:
+        if run_id not in self._experiments:
+            self._experiments[run_id] = str(self._client.get_run(run_id).info.experiment_id)
+        return self._experiments[run_id]
 
     def _experiment(self, name: str, artifacts: str | None) -> str:
         found = self._client.get_experiment_by_name(name)
