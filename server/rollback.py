@@ -10,9 +10,10 @@ from typing import Any, Literal, Protocol
 
 from catalog.audit import AuditTrail
 from catalog.database import Database
-from catalog.errors import CatalogError, IndexVersionMissing
+from catalog.errors import IndexVersionMissing
 from catalog.index import IndexStore, IndexVersion
 from catalog.manifest import live_manifest
+from core.errors import TejidoError
 from core.settings import Settings
 from server.audit import Trail, actor_of, audited
 from server.errors import RollbackRefused
@@ -150,5 +151,5 @@ def _live_catalogue(settings: Settings) -> str | None:
     """None when it cannot be told: the aliases go back all the same, and the index stays as it is."""
     try:
         return live_manifest(open_stores(settings).data).version
-    except CatalogError:
+    except TejidoError:
         return None

@@ -9,7 +9,8 @@ import pytest
 from catalog.errors import DatabaseUnreachable
 from core.settings import Settings
 from server.audit import actor_of, audited
-from server.errors import ModelMissing, RollbackRefused
+from server.errors import ChampionChanged, ModelMissing, RollbackRefused
+from server.indexing import require_champion
 from server.rollback import follow, go_back
 from server.tracking import CHAMPION, PREVIOUS
 from tests.unit.server.registry import FakeIndex, FakeRegistry, FakeTrail, index_of, model
@@ -111,6 +112,13 @@ def test_index_that_already_is_the_champion_s_stays() -> None:
 def test_index_that_a_build_has_dropped_meanwhile_is_no_error() -> None:
     index = FakeIndex([index_of("2", 8, state="live"), index_of("1", 7)], drops=7)
     assert follow(index, model("1"), "v1").state == "behind"
+
+
+def test_index_of_a_version_that_was_rolled_back_while_it_was_built_does_not_go_live(registry: FakeRegistry) -> None:
+    require_champion(registry, "2")
+    go_back(registry, FakeTrail(), actor="ana", reason="why", to=PREVIOUS)
+    with pytest.raises(ChampionChanged, match="Version 1 became the champion"):
+        require_champion(registry, "2")
 
 
 def test_without_any_index_the_answer_says_how_to_get_one() -> None:
