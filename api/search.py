@@ -28,6 +28,8 @@ class SearchPage:
     hits: list[tuple[float, FashionFile]]
     index_version: int
     model_version: str
+    model_hash: str
+    catalogue_version: str
     exact: bool
     truncated: bool
     next_cursor: str | None
@@ -74,6 +76,8 @@ class Search:
             hits=[(hit.score, rows[hit.product_id]) for hit in found.hits if hit.product_id in rows],
             index_version=version,
             model_version=model.index.model_version,
+            model_hash=model.index.model_hash,
+            catalogue_version=model.index.catalogue_version,
             exact=found.is_exact,
             truncated=found.is_truncated or (found.has_more and not may_go_on),
             next_cursor=page.cursor(version, end) if found.has_more and may_go_on else None,

@@ -199,6 +199,15 @@ def count_shards(shards: Iterable[Shard], version: str) -> dict[str, int]:
     return {"shards": len(keys), "reused": sum(f"/{version}/" not in key for key in keys)}
 
 
+def manifest_sha256(store: ObjectStore, version: str) -> str:
+    """Hex SHA-256 of a version's manifest as it is stored; with it, of every shard, which the manifest has by hash.
+
+    Raises:
+        ObjectMissing: the version is not there, or not any more.
+    """
+    return hashlib.sha256(store.get(version_key(version))).hexdigest()
+
+
 def client_manifest(store: ObjectStore) -> ClientManifest:
     """What this client's bucket holds; CatalogueMissing when nothing was ever put there."""
     try:

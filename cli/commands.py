@@ -63,11 +63,14 @@ TREE: dict[str, Command | Group] = {
         },
     ),
     "model": Group(
-        "List model versions; promote the challenger, or go back.",
+        "Compare model versions; promote the challenger, or go back.",
         {
             "list": Command("cli.model.list_versions", "list_versions"),
+            "compare": Command("cli.model.compare"),
             "promote": Command("cli.model.promote"),
             "rollback": Command("cli.model.rollback"),
+            "history": Command("cli.model.history"),
+            "lineage": Command("cli.model.lineage"),
         },
     ),
     "index": Group(

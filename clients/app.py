@@ -42,6 +42,7 @@ def _replying(handler: Handler) -> Callable[[Message, Context], Message]:
             except TejidoError as error:
                 log.warning("the coordinator gets a refusal", code=error.code, reason=str(error))
                 content = RecordDict({"refusal": ConfigRecord(dict(error.as_dict()))})
+        structlog.contextvars.clear_contextvars()
         return Message(content, reply_to=message)
 
     return reply

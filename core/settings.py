@@ -108,6 +108,8 @@ class Settings(BaseSettings):
     """File of the token that a scraper of metrics bears; unset: nobody may read them."""
     otlp_endpoint: str | None = None
     """URL of the OpenTelemetry collector (OTLP over HTTP) that traces go to; unset: there are none."""
+    actor: str | None = None
+    """Who acts, for the trail of model changes; the user and machine of this process when unset."""
     progress_key: str | None = None
     """Valkey key under which this process shares its progress; see core.progress."""
 

@@ -100,3 +100,31 @@ def _hits(
     best = similarity.topk(min(CUT, len(gallery)), dim=1).indices.numpy()
     hits: NDArray[np.bool_] = gallery_names[best] == names[:, None]
     return hits
+
+
+@dataclass(frozen=True)
+class FirstHits:
+    """Where queries found their first product, for people who look at single ones."""
+
+    rank: NDArray[np.int64]
+    """(Q,) 1 is best, the gallery's size the worst; products of the same similarity do not push a hit down."""
+    best: NDArray[np.int64]
+    """(Q,) row of the gallery that was ranked first."""
+
+
+def first_hits(
+    queries: NDArray[np.float32],
+    query_names: NDArray[np.int64],
+    gallery: NDArray[np.float32],
+    gallery_names: NDArray[np.int64],
+) -> FirstHits:
+    """The rank of each query's first hit, however far down; arguments as in `evaluate_retrieval`."""
+    ranks, best = [], []
+    everything, names_of_all = torch.from_numpy(gallery), torch.from_numpy(gallery_names)
+    for chunk, names in _chunks(queries, query_names):
+        similarity = torch.from_numpy(chunk) @ everything.T  # (q, G)
+        is_hit = names_of_all[None, :] == torch.from_numpy(names)[:, None]  # (q, G)
+        nearest = similarity.masked_fill(~is_hit, -torch.inf).amax(dim=1, keepdim=True)  # (q, 1)
+        ranks.append((similarity > nearest).sum(dim=1) + 1)
+        best.append(similarity.argmax(dim=1))
+    return FirstHits(torch.cat(ranks).numpy(), torch.cat(best).numpy())

@@ -5,6 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3.11}
 TORCH=torch==2.13.0
+# MLflow's pages of runs ask by GraphQL. Every graphene says that it wants an older graphql-core than strawberry does, so a
+# resolver takes one so old that it cannot be imported beside it; this one works with both.
+GRAPHENE=graphene==3.4.3
 
 say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -35,6 +38,7 @@ for name in "$@"; do
         # torch first and alone: which build fits differs by machine, its version does not.
         install .venv "$TORCH"
         install .venv -r requirements/platform.lock
+        install .venv --no-deps "$GRAPHENE"
         install .venv --no-deps -e .
         echo "$wanted_stamp" > .venv/.ready-platform ;;
     dev)

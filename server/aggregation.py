@@ -11,6 +11,7 @@ from core.errors import TejidoError
 from federation.strategies import Strategy
 from federation.tensors import Tensors
 from federation.wire import record_bytes
+from server.contributions import Contribution
 from server.memory import Memory
 from server.validation import Coverage, Rules, ValidUpdate
 
@@ -28,13 +29,13 @@ class RoundSum:
     strategy: Strategy
     rejections: list[str] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
-    received: dict[str, int] = field(default_factory=dict)
-    """Client → bytes of its update as sent, whether it counts or not."""
     slowest_s: float = 0.0
     """The longest that a client took to encode and train, by its own word."""
     norms: dict[str, float] = field(default_factory=dict)
     paces: dict[str, float] = field(default_factory=dict)
     coverage: dict[str, Coverage] = field(default_factory=dict)
+    contributions: dict[str, Contribution] = field(default_factory=dict)
+    """What came of each client that was chosen."""
     _digests: list[str] = field(default_factory=list)
     _loss: float = 0.0
     _examples: int = 0
@@ -46,20 +47,27 @@ class RoundSum:
         """Count one client's update, or reject it."""
         if reply.is_silent:
             log.warning("a client sent no reply", reason=reply.failure)
-            self.silent.append(f"{reply.client}: {reply.failure}")
+            self.miss(reply.client, reply.failure)
             return
-        self.received[reply.client] = record_bytes(reply.arrays) if reply.arrays else 0
+        sent = record_bytes(reply.arrays) if reply.arrays else 0
         try:
             valid = self.rules.check(reply, accepted=self._digests)
         except TejidoError as error:
             log.warning("an update does not count", code=error.code, reason=str(error))
             self.rejections.append(f"{reply.client}: {error}")
+            self.contributions[reply.client] = Contribution.rejected(str(error), bytes_up=sent)
             return
-        self._add(valid)
+        self._add(valid, sent)
         numbers = {"norm": round(valid.norm, 4), "loss": round(valid.loss, 4)}
         log.info("an update counts", products=valid.coverage.trained, **numbers)
 
-    def _add(self, valid: ValidUpdate) -> None:
+    def miss(self, client: str, reason: str) -> None:
+        """Note that a client which was chosen sent nothing."""
+        self.silent.append(f"{client}: {reason}")
+        self.contributions[client] = Contribution.silent(reason)
+
+    def _add(self, valid: ValidUpdate, sent: int) -> None:
+        self.contributions[valid.client] = Contribution.accepted(valid, bytes_up=sent)
         examples = valid.coverage.trained
         self.strategy.add(valid.update, examples=examples)
         self.norms[valid.client] = valid.norm
@@ -78,7 +86,7 @@ class RoundSum:
     @property
     def bytes_up(self) -> int:
         """As sent, by all."""
-        return sum(self.received.values())
+        return sum(found.bytes_up for found in self.contributions.values())
 
     @property
     def loss(self) -> float:

@@ -32,7 +32,8 @@ def main(grid: Grid, context: Context) -> None:
 
 def _coordinate(grid: Grid, context: Context, settings: Settings, folder: RunFolder) -> None:
     try:
-        coordinate(grid, settings, FederationConfig.from_run_config(context.run_config), folder)
+        config, commit = FederationConfig.from_run_config(context.run_config), str(context.run_config["code-commit"])
+        coordinate(grid, settings, config, folder, commit=commit)
     except TejidoError as error:
         log.error("the run failed", code=error.code, error=str(error))
         _tell(folder, error.as_dict(), may_retry=error.exit_status == EX_TEMPFAIL)

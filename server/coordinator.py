@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from catalog.manifest import CatalogueManifest, live_manifest
+from catalog.manifest import CatalogueManifest, live_manifest, manifest_sha256
 from core.settings import Settings
 from federation.config import FederationConfig
 from federation.encoding import LazyTowers
@@ -26,6 +26,7 @@ from federation.strategies import new_strategy
 from federation.tensors import Tensors, count
 from server.about import About
 from server.checkpoints import Checkpoint, RunFolder
+from server.client_runs import client_runs
 from server.course import Course, Evaluator
 from server.errors import TrackingUnreachable
 from server.exchange import Mailbox
@@ -34,6 +35,7 @@ from server.gathering import Roster
 from server.model_card import model_card
 from server.models import write_model
 from server.plots import FOLDER, run_plots
+from server.provenance import Provenance, provenance
 from server.rounds import Rounds
 from server.selection import Expected, partition_sizes, wanted_clients
 from server.start import go_on_from, learned_before
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
 IDENTITY = "run_identity"
 """The tag by which a run that is resumed finds its MLflow run."""
 START_METRIC = "zero_shot_recall_at_10"
+GIT_COMMIT = "mlflow.source.git.commit"
+"""The tag that MLflow shows as the run's version."""
 log = structlog.get_logger(__name__)
 
 
@@ -62,6 +66,7 @@ class Run:
     tracker: Tracker
     tracking_run: str
     teller: Teller
+    made_by: Provenance
 
     @property
     def expected(self) -> Expected:
@@ -88,8 +93,17 @@ class _Models:
     """What the first round starts from: that, or what an earlier run has learned."""
 
 
-def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder: RunFolder) -> dict[str, Any]:
+def coordinate(
+    grid: Grid, settings: Settings, config: FederationConfig, folder: RunFolder, *, commit: str = ""
+) -> dict[str, Any]:
     """Run the whole federation, or what is left of it; the result is also written to the run's folder.
+
+    Args:
+        grid: Flower's.
+        settings: of this process.
+        config: of the run.
+        folder: of the run.
+        commit: what the starter says about its checkout, if it has one.
 
     Raises:
         TejidoError: any of it failed; the folder's status says so too, and the MLflow run is closed as failed.
@@ -107,9 +121,10 @@ def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder:
     if last is not None:
         teller.reports, teller.resumed_from = list(last.reports), last.round
     teller.say("starting", message=f"Catalogue {manifest.version}, {manifest.kept} products.")
+    made_by = provenance(manifest_sha256=manifest_sha256(stores.data, manifest.version), commit=commit)
     tracker = Tracker(tracking_uri(settings))
-    with _tracked(tracker, about, settings, folder) as tracking_run:
-        run = Run(settings, config, folder, spec, manifest, tracker, tracking_run, teller)
+    with _tracked(tracker, about, made_by, settings, folder) as tracking_run:
+        run = Run(settings, config, folder, spec, manifest, tracker, tracking_run, teller, made_by)
         result = _stages(grid, run, last, _Models(towers, initial, first))
     folder.finish(result)
     teller.say("completed", done=config.rounds, total=config.rounds)
@@ -117,12 +132,14 @@ def coordinate(grid: Grid, settings: Settings, config: FederationConfig, folder:
 
 
 @contextmanager
-def _tracked(tracker: Tracker, about: About, settings: Settings, folder: RunFolder) -> Iterator[str]:
+def _tracked(
+    tracker: Tracker, about: About, made_by: Provenance, settings: Settings, folder: RunFolder
+) -> Iterator[str]:
     """The run's MLflow run: made, or opened again; closed at the end, as failed where it failed."""
     tracking_run = tracker.reopen(FEDERATED_EXPERIMENT, IDENTITY, about.identity) or tracker.start(
         FEDERATED_EXPERIMENT,
         folder.name,
-        params=about.config,
+        params=about.config | made_by.as_dict() | {"catalogue_version": about.catalogue_version},
         tags={
             IDENTITY: about.identity,
             "run_key": folder.name,
@@ -132,6 +149,8 @@ def _tracked(tracker: Tracker, about: About, settings: Settings, folder: RunFold
         },
         artifacts=local_artifacts(settings),
     )
+    # The parameters are those of the beginning: a run that goes on may do so by newer code.
+    tracker.tag(tracking_run, {"code_version": made_by.code_version, GIT_COMMIT: made_by.code_version})
     try:
         yield tracking_run
     except BaseException:
@@ -161,8 +180,10 @@ def _stages(grid: Grid, run: Run, last: Checkpoint | None, models: _Models) -> d
     if not run.tracker.steps(run.tracking_run, START_METRIC):
         run.tracker.log(run.tracking_run, _metrics(start.val, "val") | _metrics(start.test, "zero_shot"), step=0)
     rounds = Rounds(run.folder.name, mailbox, roster, new_strategy(run.config))
-    course = Course(rounds, gallery, run.folder, run.tracker, run.tracking_run, run.teller)
-    return _conclude(run, gallery, start, course.run(models.first, last))
+    with client_runs(run.tracker, run.tracking_run) as clients:
+        course = Course(rounds, gallery, run.folder, run.tracker, run.tracking_run, run.teller, clients.note)
+        final = course.run(models.first, last)
+    return _conclude(run, gallery, start, final)
 
 
 def _conclude(run: Run, gallery: Evaluator, start: _Start, final: Checkpoint) -> dict[str, Any]:
@@ -179,17 +200,19 @@ def _conclude(run: Run, gallery: Evaluator, start: _Start, final: Checkpoint) ->
     # It may have been broken off after this.
     version = run.tracker.registered(run.tracking_run) or _register(run, heads, result)
     run.tracker.set_alias(CHALLENGER, version)
-    run.tracker.log(run.tracking_run, _metrics(test, "test"), step=run.config.rounds)
+    run.tracker.log(run.tracking_run, _metrics(test, "test") | _totals(result), step=run.config.rounds)
     result["mlflow"]["version"] = version
     # Last: a picture must not stand between a model that was paid for and the registry.
     run.tracker.log_files(run.tracking_run, run_plots(result), folder=FOLDER)
+    result["mlflow"]["seconds"] = round(run.tracker.seconds, 3)
     return result
 
 
 def _register(run: Run, heads: Tensors, result: dict[str, Any]) -> str:
     with tempfile.TemporaryDirectory(prefix="tejido-model-") as folder:
-        content_hash = write_model(Path(folder), run.spec, heads, card=model_card(result, run.config, run.manifest))
-        tags = {
+        card = model_card(result, run.config, run.manifest, run.made_by)
+        content_hash = write_model(Path(folder), run.spec, heads, card=card)
+        tags = run.made_by.as_dict() | {
             "content_hash": content_hash,
             "base_hash": run.spec.preset.base_hash,
             "preset": run.spec.preset.name,
@@ -197,7 +220,9 @@ def _register(run: Run, heads: Tensors, result: dict[str, Any]) -> str:
             "seed": str(run.config.seed),
             "run_key": run.folder.name,
         }
-        return run.tracker.register(run.tracking_run, Path(folder), tags=tags)
+        version = run.tracker.register(run.tracking_run, Path(folder), tags=tags)
+    run.tracker.describe_version(version, card)
+    return version
 
 
 def _result(run: Run, chosen: int, heads: Tensors, test: Retrieval, zero_shot: Retrieval) -> dict[str, Any]:
@@ -208,7 +233,7 @@ def _result(run: Run, chosen: int, heads: Tensors, test: Retrieval, zero_shot: R
         "catalogue_version": run.manifest.version,
         "trainable_parameters": count(heads),
         "whole_model_parameters": run.spec.preset.parameters,
-        "rounds": [report.as_dict() for report in run.teller.reports],
+        "rounds": [report.summary() for report in run.teller.reports],
         "resumed_from": run.teller.resumed_from,
         "chosen_round": chosen,
         "chosen_sha256": run.folder.state_sha256(chosen),
@@ -221,6 +246,14 @@ def _result(run: Run, chosen: int, heads: Tensors, test: Retrieval, zero_shot: R
             "challenger": test.recall_at_10,
         },
         "test": {"recall_at_1": test.recall_at_1, "recall_at_10": test.recall_at_10, "mrr": test.mrr},
+    }
+
+
+def _totals(result: dict[str, Any]) -> dict[str, float]:
+    """Traffic and time of the whole run."""
+    return {
+        f"total_{name}": float(sum(entry[name] for entry in result["rounds"]))
+        for name in ("bytes_up", "bytes_down", "seconds")
     }
 
 

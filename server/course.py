@@ -7,7 +7,7 @@ logged, and one that is complete but was not logged is logged when the run goes 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -60,6 +60,8 @@ class Course:
     tracker: Tracking
     tracking_run: str
     teller: Teller
+    on_round: Callable[[Sequence[RoundReport]], None] = lambda _: None
+    """Told of all rounds so far whenever there is one more."""
 
     def run(self, initial: Tensors, last: Checkpoint | None) -> Checkpoint:
         """Go on after ``last`` (None: begin from ``initial``) and return the checkpoint of the last round.
@@ -70,6 +72,7 @@ class Course:
         if last is not None:
             self.rounds.strategy.load_state_dict(last.optimiser)
             self._log_what_is_missing(last)
+            self.on_round(last.reports)
         current = last or Checkpoint(initial, {}, Memory(), (), best_round=0)
         while current.round < self.teller.total:
             current = self._round(current)
@@ -100,6 +103,7 @@ class Course:
         )
         self.folder.commit(after)
         self._log(report, after.reports)
+        self.on_round(after.reports)
         self.teller.reports.append(report)
         counts = {"replies": report.replies, "rejected": report.rejected, "silent": len(report.silent)}
         log.info("a round is complete", round=number, recall_at_10=report.recall_at_10, **counts)

@@ -12,7 +12,10 @@ ServerError
 ├── SuperLinkUnreachable  Flower's SuperLink, or its command line, did not answer
 ├── TrackingUnreachable   MLflow did not answer or refused
 ├── ModelMissing          no such model version or alias
-└── ModelDamaged          a stored model is not what its hashes say
+├── ModelDamaged          a stored model is not what its hashes say
+├── SameModel             a version was to be compared with itself
+├── RollbackRefused       a rollback to the champion itself, or to a version that never was champion
+└── ChampionChanged       another version became champion while an index was built
 """
 
 from __future__ import annotations
@@ -101,3 +104,22 @@ class ModelDamaged(ServerError):
     """A stored model's files are not what its hashes say; it is never loaded."""
 
     code = "server.model_damaged"
+
+
+class SameModel(ServerError):
+    """A version was to be compared with itself."""
+
+    code = "server.same_model"
+
+
+class RollbackRefused(ServerError):
+    """A rollback to the champion itself, or to a version that never was champion."""
+
+    code = "server.rollback_refused"
+
+
+class ChampionChanged(ServerError):
+    """Another version became the champion while an index of the former one was built."""
+
+    code = "server.champion_changed"
+    exit_status = EX_TEMPFAIL

@@ -16,6 +16,7 @@ from typing import Any
 
 from federation.config import RunConfig
 from server.errors import RunFailed, SuperLinkUnreachable
+from server.provenance import git_commit
 
 PROJECT = Path(__file__).resolve().parents[1]
 PROGRAMS = Path(sys.executable).parent
@@ -48,6 +49,7 @@ class Flower:
             RunFailed: Flower refused the app or its settings.
             SuperLinkUnreachable: nobody answered.
         """
+        run_config = {**run_config, "code-commit": git_commit()}
         with _bundle_folder() as app:
             overrides = app / "overrides.toml"
             overrides.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in run_config.items()))

@@ -18,7 +18,7 @@ from core.progress import Progress
 from federation.encoder import Encoder
 from federation.encoding import LazyTowers
 from federation.errors import ImageError
-from federation.evaluation import Retrieval, evaluate_retrieval
+from federation.evaluation import FirstHits, Retrieval, evaluate_retrieval, first_hits
 from federation.features import Activations, FeatureSource, ProductFeatures
 from federation.spec import ModelSpec
 from federation.tensors import Tensors
@@ -52,8 +52,19 @@ class Gallery:
 
     def rank(self, encoder: Encoder, split: str) -> Retrieval:
         """Rank the whole gallery for each distinct title of ``split``."""
+        return evaluate_retrieval(*self._embedded(encoder, split))
+
+    def inspect(self, state: Tensors, split: str) -> tuple[Retrieval, FirstHits]:
+        """Like `evaluate`, with where each query found its first product."""
+        embedded = self._embedded(Encoder.load(self.spec, state, towers=self.towers), split)
+        return evaluate_retrieval(*embedded), first_hits(*embedded)
+
+    def _embedded(
+        self, encoder: Encoder, split: str
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """Queries and their names, gallery and its names."""
         titles = self.queries[split]
-        return evaluate_retrieval(
+        return (
             encoder.embed_texts(Activations(self.products.texts.pick(titles))),
             titles,
             encoder.embed_images(self.products.images[0]),

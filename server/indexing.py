@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,15 +12,24 @@ from catalog.manifest import live_manifest
 from core.progress import Progress
 from core.settings import Settings
 from federation.features import Activations
+from server.errors import ChampionChanged
 from server.gallery import Gallery, load_gallery
 from server.index_status import fields_of
 from server.serving import ServedModel, load_champion
-from server.stores import open_stores
+from server.stores import open_stores, tracking_uri
+from server.tracking import CHAMPION, ModelVersion, Tracker
 
 STAGE = "indexing"
 ADD_AT_ONCE = 2000
 VERIFY_QUERIES = 200
 KEEP_RETIRED = 1
+
+
+class Champion(Protocol):
+    """What is needed of `server.tracking.Tracker`."""
+
+    def require(self, alias_or_version: str) -> ModelVersion:
+        """A version."""
 
 
 def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False) -> dict[str, Any]:
@@ -36,6 +45,7 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
         ModelMissing: nothing was promoted yet.
         CatalogueMissing: nothing is published.
         IndexRecallLow: the new version is not good enough; the old one stays live.
+        ChampionChanged: after a promotion or rollback meanwhile, the index of what was champion must not go live.
     """
     began = time.monotonic()
     store = open_stores(settings).data
@@ -54,9 +64,20 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
             towers=model.encoder.towers,
         )
         version = _build(index, gallery, model, progress)
+        require_champion(Tracker(tracking_uri(settings)), model.version)
         swapped = index.swap(version)
         index.drop_retired(keep=KEEP_RETIRED)
     return _answer(swapped, began, up_to_date=False)
+
+
+def require_champion(tracker: Champion, version: str) -> None:
+    """Insist that the version whose index was built still is the champion; raises ChampionChanged."""
+    champion = tracker.require(CHAMPION)
+    if champion.version != version:
+        raise ChampionChanged(
+            f"Version {champion.version} became the champion while the index of version {version} was built.",
+            hint="Build again: `tejido index build`.",
+        )
 
 
 def _build(index: IndexStore, gallery: Gallery, model: ServedModel, progress: Progress) -> int:

@@ -91,13 +91,21 @@ def judge(challenger: Retrieval, incumbent: Retrieval, queries_of: Mapping[str, 
     With n clients each interval has a confidence of 1 − 0.05 / n (Bonferroni): that one of them is called harmed by
     chance alone happens in at most 5 % of promotions, however many clients there are.
     """
+    clients, unjudged = compare_groups(challenger, incumbent, queries_of)
+    overall = paired_bootstrap(challenger.recall_at_10_by_query, incumbent.recall_at_10_by_query)
+    return Judgement(overall, clients, unjudged)
+
+
+def compare_groups(
+    challenger: Retrieval, incumbent: Retrieval, queries_of: Mapping[str, NDArray[Any]]
+) -> tuple[tuple[ClientComparison, ...], dict[str, int]]:
+    """Recall@10 of each group of queries; and groups with too few of them, with how many they have."""
     ours, theirs = challenger.recall_at_10_by_query, incumbent.recall_at_10_by_query
-    judged = {client: rows for client, rows in queries_of.items() if len(rows) >= MIN_QUERIES}
+    judged = {group: rows for group, rows in queries_of.items() if len(rows) >= MIN_QUERIES}
     confidence = 1 - ERROR_RATE / max(1, len(judged))
-    clients = []
-    for client, rows in sorted(judged.items()):
+    groups = []
+    for group, rows in sorted(judged.items()):
         found = paired_bootstrap(ours[rows], theirs[rows], confidence=confidence)
         means = float(ours[rows].mean()), float(theirs[rows].mean())
-        clients.append(ClientComparison(client, len(rows), *means, found.difference, found.lower, found.upper))
-    unjudged = {client: len(rows) for client, rows in sorted(queries_of.items()) if client not in judged}
-    return Judgement(paired_bootstrap(ours, theirs), tuple(clients), unjudged)
+        groups.append(ClientComparison(group, len(rows), *means, found.difference, found.lower, found.upper))
+    return tuple(groups), {group: len(rows) for group, rows in sorted(queries_of.items()) if group not in judged}

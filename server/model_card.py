@@ -6,9 +6,14 @@ from typing import Any
 
 from catalog.manifest import CatalogueManifest
 from federation.config import FederationConfig
+from server.provenance import NO_PRIVACY, Provenance
+
+PRIVACY = {NO_PRIVACY: "none: updates travel encrypted, and the coordinator sees each client's as it is"}
 
 
-def model_card(result: dict[str, Any], config: FederationConfig, manifest: CatalogueManifest) -> str:
+def model_card(
+    result: dict[str, Any], config: FederationConfig, manifest: CatalogueManifest, made_by: Provenance
+) -> str:
     """Markdown: what it is, what it learned from, how well it finds, what it must not be used for."""
     recall, test = result["recall_at_10"], result["test"]
     settings = "\n".join(f"| {key} | {value} |" for key, value in sorted(config.to_run_config().items()))
@@ -17,6 +22,11 @@ def model_card(result: dict[str, Any], config: FederationConfig, manifest: Catal
         f" {r['rejected']} |"
         for r in result["rounds"]
     )
+    clients = "\n".join(
+        f"| {client.name} | {client.products:,} | {_accepted(result, client.name)} of {len(result['rounds'])} |"
+        for client in manifest.clients
+    )
+    up, down = (sum(r[name] for r in result["rounds"]) for name in ("bytes_up", "bytes_down"))
     return f"""# fashion-clip
 
 Preset `{config.preset}`, `{config.trainable}` trained ({result["trainable_parameters"]:,} parameters) by
@@ -32,8 +42,20 @@ Files: `trained.safetensors` (data only), `model.json`, `hashes.json`.
 | recall@1 | {test["recall_at_1"]:.3f} |
 | MRR@10 | {test["mrr"]:.3f} |
 
-Catalogue `{manifest.version}` ({manifest.source}), {len(manifest.clients)} clients, partition `{manifest.partition}`.
 Round {result["chosen_round"]} was best on val and is this version.
+
+| where it comes from | |
+|---|---|
+| catalogue | `{manifest.version}` ({manifest.source}), partition `{manifest.partition}` |
+| data manifest, SHA-256 | `{made_by.manifest_sha256}` |
+| code | `{made_by.code_version}` (sources, SHA-256: `{made_by.sources_sha256}`) |
+| MLflow run | `{result["mlflow"]["run_id"]}`, one nested run a client |
+| traffic | {up / 1e6:,.1f} MB from the clients, {down / 1e6:,.1f} MB to them |
+| privacy | {PRIVACY[made_by.privacy]} |
+
+| client | products | rounds in which its update counted |
+|---|---|---|
+{clients}
 
 | round | recall@10 (val) | recall@1 | MRR | replies | rejected |
 |---|---|---|---|---|---|
@@ -45,3 +67,7 @@ Round {result["chosen_round"]} was best on val and is this version.
 
 Meant for searching product catalogues by words or picture. Not meant for anything about people.
 """
+
+
+def _accepted(result: dict[str, Any], client: str) -> int:
+    return sum(client in entry["norms"] for entry in result["rounds"])

@@ -1,26 +1,18 @@
-"""Make the challenger the champion, if it has earned it; go back to the one before. See judgement.py for the rule."""
+"""Make the challenger the champion, if it has earned it: judgement.py has the rule, rollback.py the way back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from catalog.manifest import live_manifest
+from catalog.audit import Action
 from core.progress import NoProgress, Progress
 from core.settings import Settings
-from federation.encoding import LazyTowers
 from federation.evaluation import Retrieval
-from federation.model import initial_state
-from federation.spec import ModelSpec
-from federation.tensors import Tensors
-from server.gallery import Gallery, load_gallery
+from server.audit import Trail, actor_of, audited, open_trail
+from server.court import Court
 from server.judgement import Judgement, judge
-from server.serving import fetch
-from server.stores import open_stores, tracking_uri
+from server.stores import tracking_uri
 from server.tracking import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, Tracker
 
 
@@ -44,27 +36,63 @@ def promote(
     Raises:
         ModelMissing: there is no such version.
         ModelDamaged: one of the two was changed after it was registered.
+        DatabaseUnreachable: the decision could not be written down, so no alias was moved.
     """
     tracker = Tracker(tracking_uri(settings))
     challenger, champion = tracker.require(version), tracker.find(CHAMPION)
-    court = _Court(settings, tracker, progress or NoProgress())
+    court = Court(settings, tracker, progress or NoProgress())
     if champion and champion.version == challenger.version:
         retrieval = court.retrieval(challenger)
         return _answer(challenger, CHAMPION, "it is the champion already", retrieval, retrieval, None, promoted=False)
     ours = court.retrieval(challenger)
     theirs = court.retrieval(champion) if champion else court.zero_shot(challenger)
     judgement = judge(ours, theirs, court.queries_of_clients(challenger))
-    reason = judgement.reason(f"champion version {champion.version}" if champion else "zero shot")
-    if not judgement.is_earned and not override:
-        _record(tracker, challenger, judgement, reason, promoted=False)
-        return _answer(challenger, CHALLENGER, reason, ours, theirs, judgement, promoted=False)
-    if not judgement.is_earned:
-        reason = f"{reason}; promoted all the same: {override}"
-    _record(tracker, challenger, judgement, reason, promoted=True)
-    if champion:
-        tracker.set_alias(PREVIOUS, champion.version)
-    tracker.set_alias(CHAMPION, challenger.version)
-    return _answer(challenger, CHAMPION, reason, ours, theirs, judgement, promoted=True)
+    decision = _decide(judgement, f"champion version {champion.version}" if champion else "zero shot", override)
+    with open_trail(settings) as trail:
+        _carry_out(decision, tracker, trail, actor=actor_of(settings), challenger=challenger, champion=champion)
+    alias = CHAMPION if decision.is_promoted else CHALLENGER
+    return _answer(challenger, alias, decision.reason, ours, theirs, judgement, promoted=decision.is_promoted)
+
+
+@dataclass(frozen=True)
+class _Decision:
+    action: Action
+    judgement: Judgement
+    reason: str
+
+    @property
+    def is_promoted(self) -> bool:
+        return self.action != "refused"
+
+
+def _decide(judgement: Judgement, against: str, override: str | None) -> _Decision:
+    reason = judgement.reason(against)
+    if judgement.is_earned:
+        return _Decision("promoted", judgement, reason)
+    if override:
+        return _Decision("overridden", judgement, f"{reason}; promoted all the same: {override}")
+    return _Decision("refused", judgement, reason)
+
+
+def _carry_out(
+    decision: _Decision,
+    tracker: Tracker,
+    trail: Trail,
+    *,
+    actor: str,
+    challenger: ModelVersion,
+    champion: ModelVersion | None,
+) -> None:
+    """Write the decision down, leave it with the version, and move the aliases if it is a promotion."""
+    before = champion.version if champion else None
+    about = {"actor": actor, "reason": decision.reason, "to_version": challenger.version}
+    with audited(trail, decision.action, from_version=before, **about):
+        _record(tracker, challenger, decision.judgement, decision.reason, promoted=decision.is_promoted)
+        if not decision.is_promoted:
+            return
+        if champion:
+            tracker.set_alias(PREVIOUS, champion.version)
+        tracker.set_alias(CHAMPION, challenger.version)
 
 
 def _record(tracker: Tracker, version: ModelVersion, judgement: Judgement, reason: str, *, promoted: bool) -> None:
@@ -72,50 +100,6 @@ def _record(tracker: Tracker, version: ModelVersion, judgement: Judgement, reaso
     tracker.tag_version(version.version, {"judgement": reason, "promoted": str(promoted).lower()})
     whole = {"reason": reason, "promoted": promoted, **judgement.as_dict()}
     tracker.log_json(version.run_id, "judgement.json", whole)
-
-
-def rollback(settings: Settings) -> dict[str, Any]:
-    """Make the previous champion the champion again, and the present one ``previous``; raises ModelMissing."""
-    tracker = Tracker(tracking_uri(settings))
-    previous, champion = tracker.require(PREVIOUS), tracker.require(CHAMPION)
-    tracker.set_alias(CHAMPION, previous.version)
-    tracker.set_alias(PREVIOUS, champion.version)
-    return {"version": previous.version, "alias": CHAMPION, "was": champion.version}
-
-
-class _Court:
-    """Evaluates versions on the live catalogue's test queries; the gallery of a preset is loaded once."""
-
-    def __init__(self, settings: Settings, tracker: Tracker, progress: Progress) -> None:
-        self._settings, self._tracker, self._progress = settings, tracker, progress
-        self._store = open_stores(settings).data
-        self._manifest = live_manifest(self._store)
-        self._galleries: dict[tuple[str, int, int], Gallery] = {}
-
-    def retrieval(self, version: ModelVersion) -> Retrieval:
-        """The test result of a version."""
-        stored = fetch(self._tracker, version, self._settings.features_dir)
-        return self._evaluate(stored.spec, stored.state)
-
-    def zero_shot(self, version: ModelVersion) -> Retrieval:
-        """The test result of a version's model before any training."""
-        spec = fetch(self._tracker, version, self._settings.features_dir).spec
-        return self._evaluate(spec, initial_state(spec, LazyTowers(spec.preset)))
-
-    def queries_of_clients(self, version: ModelVersion) -> Mapping[str, NDArray[np.int64]]:
-        """Whose own held-out titles are which of the test queries."""
-        return self._gallery(fetch(self._tracker, version, self._settings.features_dir).spec).clients["test"]
-
-    def _evaluate(self, spec: ModelSpec, state: Tensors) -> Retrieval:
-        return replace(self._gallery(spec), spec=spec).evaluate(state, "test")
-
-    def _gallery(self, spec: ModelSpec) -> Gallery:
-        cut = (spec.preset.base_hash, spec.image_cut, spec.text_cut)
-        if cut not in self._galleries:
-            self._galleries[cut] = load_gallery(
-                self._store, self._manifest, spec, features_dir=self._settings.features_dir, progress=self._progress
-            )
-        return self._galleries[cut]
 
 
 def _answer(

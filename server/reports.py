@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +56,16 @@ class RoundReport:
     """Client → bytes ``up`` and ``down``; their sums are `bytes_up` and `bytes_down`."""
     ended_at: str = ""
     """ISO 8601, in UTC; "" in reports of older runs."""
+    contributions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Client → what came of it, as `Contribution` names it; each that was chosen."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {**asdict(self), **{name: list(getattr(self, name)) for name in LISTS}}
+
+    def summary(self) -> dict[str, Any]:
+        """For JSON that is written often or read by people: without each client's contribution, which MLflow shows."""
+        return {name: value for name, value in self.as_dict().items() if name != "contributions"}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RoundReport:
@@ -84,6 +90,7 @@ def round_report(
 ) -> RoundReport:
     """The report of a round that took ``seconds`` in all, ``evaluation_s`` of them for the evaluation on val."""
     total = outcome.total
+    contributions = total.contributions
     return RoundReport(
         round=round_number,
         recall_at_10=val.recall_at_10,
@@ -106,6 +113,9 @@ def round_report(
         coverage={name: asdict(found) for name, found in total.coverage.items()},
         recall_by_client=recall_by_client,
         late_clients=tuple(outcome.late),
-        traffic={name: {"up": total.received.get(name, 0), "down": down} for name, down in outcome.sent.items()},
+        traffic={name: {"up": found.bytes_up, "down": outcome.sent_to[name]} for name, found in contributions.items()},
         ended_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        contributions={
+            name: replace(found, bytes_down=outcome.sent_to[name]).as_dict() for name, found in contributions.items()
+        },
     )

@@ -39,7 +39,7 @@ class Outcome:
     attempts: int
     late: list[str]
     """Whose replies came after their deadline, in this or an earlier round, since the last report."""
-    sent: Counter[str]
+    sent_to: Counter[str]
     """Client → bytes of the state as sent to it, over all attempts."""
     rejections: list[str]
     """Of all attempts."""
@@ -47,7 +47,7 @@ class Outcome:
     @property
     def bytes_down(self) -> int:
         """As sent, to all."""
-        return self.sent.total()
+        return self.sent_to.total()
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Rounds:
         """
         earlier: list[str] = []
         reference: tuple[float, ...] = ()
-        sent: Counter[str] = Counter()
+        sent_to: Counter[str] = Counter()
         failures, attempt = 0, 0
         while True:
             attempt += 1
@@ -81,7 +81,7 @@ class Rounds:
             self._late += self.mailbox.late()
             rules = Rules(self._task(round_number, attempt), state, self.roster.expected.products, memory, reference)
             with about(round=round_number, attempt=attempt):
-                total = self._attempt(rules, chosen, clients, sent)
+                total = self._attempt(rules, chosen, clients, sent_to)
             needed = self._config.replies_needed(len(chosen))
             if total.replies < needed:
                 failures += 1
@@ -91,19 +91,23 @@ class Rounds:
                 log.warning("a round is tried again", round=round_number, attempt=attempt, reasons=reasons)
             elif reference or memory.is_enough or not self._stand_out(total):
                 late, self._late = self._late, []
-                return Outcome(total, len(chosen), attempt, late, sent, earlier + total.rejections)
+                return Outcome(total, len(chosen), attempt, late, sent_to, earlier + total.rejections)
             else:
                 reference = tuple(total.paces.values())
             earlier += [f"attempt {attempt}: {reason}" for reason in total.rejections]
 
-    def _attempt(self, rules: Rules, chosen: Sequence[str], clients: Sequence[Client], sent: Counter[str]) -> RoundSum:
-        """Ask ``clients``, and add to ``sent`` the bytes for each; returns the sum over their valid updates."""
+    def _attempt(
+        self, rules: Rules, chosen: Sequence[str], clients: Sequence[Client], sent_to: Counter[str]
+    ) -> RoundSum:
+        """Ask ``clients``, and add to ``sent_to`` the bytes for each; returns the sum over their valid updates."""
         total = RoundSum(rules, self.strategy)
         online = {client.name for client in clients}
-        total.silent += [f"{name}: not online" for name in chosen if name not in online]
+        for name in chosen:
+            if name not in online:
+                total.miss(name, "not online")
         content = rules.task.content(to_record(rules.state, encoding=self._config.encoding_down))
         size = record_bytes(content.array_records["arrays"])
-        sent.update({client.name: size for client in clients})
+        sent_to.update({client.name: size for client in clients})
         group, deadline_s = f"{rules.task.round}.{rules.task.attempt}", self._config.deadline_s
         replies = self.mailbox.ask(clients, content, kind=TRAINING, group=group, deadline_s=deadline_s)
         # The copy of the state that was sent shall not stay in memory while the replies come in.

@@ -26,7 +26,7 @@ class Teller:
         """Tell whoever waits, with the rounds so far."""
         if stage == "rounds":
             more = {"done": len(self.reports), "total": self.total} | more
-        rounds = [report.as_dict() for report in self.reports]
+        rounds = [report.summary() for report in self.reports]
         self.folder.say(stage, rounds=rounds, resumed_from=self.resumed_from, **more)
 
 

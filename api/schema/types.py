@@ -72,6 +72,8 @@ class SearchAnswer:
     hits: list[SearchHit] = readable(description="Best first.")
     index_version: int = readable(description="The index that was searched.")
     model_version: str = readable(description="The model that made the index and read the query.")
+    model_hash: str = readable(description="Content hash of that model: a number may be given twice, this is not.")
+    catalogue_version: str = readable(description="The catalogue whose products the index holds.")
     exact: bool = readable(description="Whether every product was compared; false: an approximate index was used.")
     truncated: bool = readable(
         description="Whether the search was cut short: there are more products, which cannot be paged to."
@@ -85,6 +87,8 @@ class SearchAnswer:
             hits=[SearchHit(score=score, product=FashionFile.of(row)) for score, row in answer.hits],
             index_version=answer.index_version,
             model_version=answer.model_version,
+            model_hash=answer.model_hash,
+            catalogue_version=answer.catalogue_version,
             exact=answer.exact,
             truncated=answer.truncated,
             next_cursor=answer.next_cursor,

@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from catalog.index import IndexStore
@@ -17,18 +18,25 @@ from core.progress import NoProgress
 from core.settings import Settings
 from embedded.stack import Stack
 from federation.config import FederationConfig
+from server.audit import history
 from server.checkpoints import RunFolder
-from server.errors import ModelDamaged, ModelMissing, RunFailed, RunUnknown
+from server.comparing import compare
+from server.errors import ModelDamaged, ModelMissing, RollbackRefused, RunFailed, RunUnknown
 from server.index_status import index_status
 from server.indexing import build_index
+from server.lineage import lineage
+from server.models import write_model
 from server.promotion import promote
+from server.rollback import rollback
 from server.runs import preflight, run_federation, run_status
 from server.serving import load_champion, load_version
 from server.stores import open_stores
-from server.tracking import CHAMPION, Tracker
+from server.tracking import CHAMPION, FEDERATED_EXPERIMENT, Tracker
 from tests.integration.shared import CONFIG, PRODUCTS, Recorder
+from tests.models import tiny_spec, tiny_state
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+CLIENTS = ("aurora", "boreal", "cobre")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +103,7 @@ def test_mlflow_has_one_step_a_round_and_a_model_version_without_pickle(
 def test_preflight_counts_the_clients_online(settings: Settings, catalogue: dict[str, Any]) -> None:
     found = preflight(settings)
     assert found["online"] == 3
-    assert [client["name"] for client in found["clients"]] == ["aurora", "boreal", "cobre"]
+    assert [client["name"] for client in found["clients"]] == list(CLIENTS)
 
 
 def test_client_s_bucket_holds_its_partition_of_the_live_version(stack: Stack, catalogue: dict[str, Any]) -> None:
@@ -137,6 +145,75 @@ def test_challenger_becomes_champion_is_indexed_and_answers(settings: Settings, 
         )
         with pytest.raises(ModelDamaged):
             load_version(settings, dataclasses.replace(live, model_hash="0" * 64))
+
+
+def test_every_client_has_its_own_run_whose_traffic_adds_up(settings: Settings, result: dict[str, Any]) -> None:
+    tracker = Tracker(settings.required("mlflow_uri"))
+    parent = tracker.run(result["mlflow"]["run_id"])
+    nested = {run.tags["client"]: run for run in tracker.nested(parent.run_id)}
+    assert set(nested) == set(CLIENTS)
+    assert {run.status for run in nested.values()} == {"FINISHED"}
+    assert all(tracker.steps(run.run_id, "loss") == {1, 2} for run in nested.values())
+    assert sum(run.metrics["total_bytes_up"] for run in nested.values()) == parent.metrics["total_bytes_up"]
+    assert parent.params["privacy"] == "none"
+    assert len(parent.params["data_manifest_sha256"]) == 64
+    assert result["mlflow"]["seconds"] > 0
+
+
+def test_served_answer_leads_back_to_run_data_and_clients(settings: Settings, result: dict[str, Any]) -> None:
+    index = index_status(settings)["live"]
+    found = lineage(settings, index=index)
+    assert found == lineage(settings, version=CHAMPION)
+    assert found["model"]["version"] == result["mlflow"]["version"]
+    assert [entry["version"] for entry in found["indexes"]] == [index]
+    assert (found["run"]["run_id"], found["run"]["run_key"]) == (result["mlflow"]["run_id"], result["run_id"])
+    assert found["run"]["code_version"]
+    assert (found["data"]["state"], found["data"]["products"]) == ("unchanged", PRODUCTS)
+    assert [(client["name"], client["rounds"]["accepted"]) for client in found["clients"]] == [(n, 2) for n in CLIENTS]
+    assert not any(client["reasons"] for client in found["clients"])
+
+
+def test_comparison_with_the_untrained_model_is_kept_where_operators_look(
+    settings: Settings, result: dict[str, Any]
+) -> None:
+    found, page = compare(settings, "zero-shot", CHAMPION)
+    recall = found["metrics"][1]
+    assert recall["b"] == pytest.approx(result["recall_at_10"]["challenger"])
+    assert recall["a"] == pytest.approx(result["recall_at_10"]["zero_shot"])
+    assert recall["verdict"] == "better"
+    assert found["moved"]["up"]
+    assert "data:image/jpeg;base64," in page
+    tracker = Tracker(settings.required("mlflow_uri"))
+    description = tracker.description(result["mlflow"]["version"])
+    assert found["report"]["artifact"] in description.splitlines()[0]
+    assert "# fashion-clip" in description
+    # MLflow's page of a run, where the link leads, asks by GraphQL.
+    answer = httpx.post(f"{tracker.uri}/graphql", json={"query": "{ __typename }"}, timeout=30)
+    assert answer.json()["data"] == {"__typename": "Query"}
+
+
+def test_rollback_brings_model_and_index_back_together_and_is_written_down(
+    settings: Settings, result: dict[str, Any], tmp_path: Path
+) -> None:
+    before = index_status(settings)["live"]
+    tracker = Tracker(settings.required("mlflow_uri"))
+    content_hash = write_model(tmp_path, tiny_spec(), tiny_state(), card="For tests.")
+    run = tracker.start(FEDERATED_EXPERIMENT, "untrained", params={})
+    worse = tracker.register(run, tmp_path, tags={"content_hash": content_hash, "preset": "tiny"})
+    with pytest.raises(RollbackRefused):
+        rollback(settings, reason="for a test", to=worse)
+    assert not promote(settings, version=worse)["promoted"]
+    promote(settings, version=worse, override="for a test")
+    assert build_index(settings, NoProgress())["model_version"] == worse
+
+    done = rollback(settings, reason="it finds nothing")
+    assert (done["version"], done["was"]) == (result["mlflow"]["version"], worse)
+    assert (done["index"]["state"], done["index"]["version"]) == ("made live again", before)
+    assert build_index(settings, NoProgress())["up_to_date"]
+    changes = history(settings)["changes"]
+    assert [change["action"] for change in changes] == ["rolled_back", "overridden", "refused", "promoted"]
+    assert (changes[0]["from_version"], changes[0]["to_version"]) == (worse, done["version"])
+    assert changes[0]["reason"] == "it finds nothing"
 
 
 def test_version_that_never_was_is_named(settings: Settings, result: dict[str, Any]) -> None:

@@ -15,7 +15,8 @@ from tests.unit.api.fakes import Parts, picture_of
 
 TEXT = """query ($text: String!, $limit: Int, $after: String, $filter: FileFilter) {
   searchByText(text: $text, limit: $limit, after: $after, filter: $filter) {
-    indexVersion modelVersion exact truncated nextCursor hits { score product { id baseColour } } } }"""
+    indexVersion modelVersion modelHash catalogueVersion exact truncated nextCursor
+    hits { score product { id baseColour } } } }"""
 IMAGE = """query ($image: String, $upload: Upload) {
   searchByImage(image: $image, upload: $upload, limit: 3) { hits { score product { id } } } }"""
 
@@ -46,6 +47,7 @@ def test_words_find_their_product_first(client: TestClient) -> None:
     answer = search(client, text="  like   7 ")
     assert answer["hits"][0] == {"score": pytest.approx(1, abs=1e-6), "product": {"id": 7, "baseColour": "Black"}}
     assert (answer["indexVersion"], answer["modelVersion"], answer["exact"]) == (1, "1", True)
+    assert (answer["modelHash"], answer["catalogueVersion"]) == ("", "v1")
     scores = [hit["score"] for hit in answer["hits"]]
     assert scores == sorted(scores, reverse=True)
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from federation.errors import NothingToLearn, ShapeError
-from federation.evaluation import evaluate_retrieval
+from federation.evaluation import evaluate_retrieval, first_hits
 
 
 def unit(rows: int, generator: np.random.Generator) -> NDArray[np.float32]:
@@ -70,3 +70,18 @@ def test_lengths_that_do_not_match_are_refused() -> None:
     generator = np.random.default_rng(0)
     with pytest.raises(ShapeError):
         evaluate_retrieval(unit(2, generator), np.array([0]), unit(3, generator), np.array([0, 1, 1]))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rank_of_the_first_hit_goes_on_where_the_metrics_end(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    gallery, names = unit(60, generator), generator.integers(0, 30, 60)
+    titles = np.unique(names)
+    queries = unit(len(titles), generator)
+    found = first_hits(queries, titles, gallery, names)
+    for query, title, rank, best in zip(queries, titles, found.rank, found.best, strict=True):
+        order = sorted(range(len(gallery)), key=lambda i: -float(query @ gallery[i]))
+        assert rank == next(place for place, i in enumerate(order, start=1) if names[i] == title)
+        assert best == order[0]
+    reciprocal = evaluate_retrieval(queries, titles, gallery, names).reciprocal_rank_by_query
+    assert np.where(found.rank <= 10, 1 / found.rank, 0) == pytest.approx(reciprocal)

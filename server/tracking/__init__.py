@@ -1,0 +1,39 @@
+"""Everything that MLflow is told or asked: runs and their curves, model versions and their aliases.
+
+The only package that imports mlflow. It never uses MLflow's model loaders: what is stored is data, see models.py.
+"""
+
+from __future__ import annotations
+
+# First: it tells MLflow how to behave before anything imports it.
+from server.tracking.connection import Connection
+from server.tracking.names import (
+    ARTIFACTS,
+    CHALLENGER,
+    CHAMPION,
+    ETL_EXPERIMENT,
+    FEDERATED_EXPERIMENT,
+    MODEL,
+    PREVIOUS,
+)
+from server.tracking.registry import ModelVersion, Registry
+from server.tracking.runs import Point, Run, Runs
+
+__all__ = [
+    "ARTIFACTS",
+    "CHALLENGER",
+    "CHAMPION",
+    "ETL_EXPERIMENT",
+    "FEDERATED_EXPERIMENT",
+    "MODEL",
+    "PREVIOUS",
+    "Connection",
+    "ModelVersion",
+    "Point",
+    "Run",
+    "Tracker",
+]
+
+
+class Tracker(Runs, Registry):
+    """The MLflow server of this process's settings: its runs, and its registry of models."""
