@@ -54,6 +54,7 @@ class Platform:
             "postgres": self._postgres, "valkey": self._valkey, "broker": self._broker, "store": self._store,
             "mlflow": self._mlflow, "superlink": self._superlink, "coordinator": self._coordinator, "api": self._api,
             "databases": self._databases, "operator": self._operator, "airflow": self._airflow,
+            "metrics": self._metrics, "prometheus": self._scraper, "grafana": self._grafana,
         }  # fmt: skip
         for name, write in shares.items():
             share = Share(root / name, owners.airflow if name == "airflow" else owners.platform)
@@ -112,8 +113,21 @@ class Platform:
         write_environment(share.folder / "settings.env", {**self._stores(), "mlflow_uri": addresses.MLFLOW})
 
     def _api(self, share: Share) -> None:
-        values = {**self._stores(), **self._catalogue(), "signing_key_dir": DATA / "signing"}
-        write_environment(share.folder / "settings.env", {**values, "mlflow_uri": addresses.MLFLOW})
+        values = {"signing_key_dir": DATA / "signing", "mlflow_uri": addresses.MLFLOW}
+        values |= {"metrics_token_file": MOUNT / self._scraper(share).name}
+        write_environment(share.folder / "settings.env", {**self._stores(), **self._catalogue(), **values})
+
+    def _scraper(self, share: Share) -> Path:
+        return share.write("metrics-token", self.keys.secret("metrics-token"))
+
+    def _metrics(self, share: Share) -> None:
+        token = MOUNT / self._scraper(share).name
+        values = {"mlflow_uri": addresses.MLFLOW, "metrics_token_file": token, "flwr_home": DATA / "flwr"}
+        values |= {"superlink_connection": CONNECTION}
+        write_environment(share.folder / "settings.env", {**self._stores(), **self._catalogue(), **values})
+
+    def _grafana(self, share: Share) -> None:
+        share.write("password", self.keys.secret("grafana-admin"))
 
     def _databases(self, share: Share) -> None:
         share.write(
