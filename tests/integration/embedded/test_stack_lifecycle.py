@@ -18,6 +18,7 @@ import pytest
 
 from catalog.objects import S3ObjectStore
 from catalog.store import CatalogueStore
+from core.errors import ClientNameInvalid
 from embedded.errors import AirflowMissing, ClientsInvalid, PreparationFailed, ServiceCrashed, StackLocked
 from embedded.layout import Parts
 from embedded.postgres import data_folder
@@ -187,8 +188,9 @@ def test_what_a_crashed_stack_left_is_swept_at_the_next_start(state_dir: Path) -
 
 
 def test_clients_that_cannot_be_are_refused_before_anything_starts(state_dir: Path) -> None:
+    refused = (ClientsInvalid, ClientNameInvalid)
     for clients in ([], ["aurora", "aurora"], ["../aurora"], ["Aurora"]):
-        with pytest.raises(ClientsInvalid):
+        with pytest.raises(refused):
             Stack(state_dir, clients, parts=STORES).start()
     assert left_over(state_dir) == []
 

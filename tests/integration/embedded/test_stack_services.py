@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -91,8 +92,14 @@ def test_files_with_secrets_are_private(stack: Stack) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
+def command_line(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+        return " ".join(process.cmdline())
+    return ""
+
+
 def test_no_secret_stands_on_a_command_line(stack: Stack) -> None:
-    lines = "\n".join(" ".join(process.cmdline()) for process in family())
+    lines = "\n".join(command_line(process) for process in family())
     secrets = [path.read_text() for path in stack.state.secrets.glob("*") if path.is_file()]
     assert len(secrets) > 8
     assert not [secret for secret in secrets if secret in lines]
