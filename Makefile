@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 ARGS ?=
 ONLY ?=
 
-.PHONY: help demo test lint bench setup dev lock clean
+.PHONY: help demo test containers lint bench setup dev lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -14,6 +14,9 @@ demo: setup  ## Run everything, from a catalogue to an answered search (ARGS="--
 
 test: setup dev  ## Run the whole test suite (ARGS="-k name")
 	@.venv/bin/python -m pytest $(ARGS)
+
+containers: setup dev  ## Build the images and run docker-compose.yaml for real (as root; half an hour)
+	@.venv/bin/python -m pytest -m containers tests/acceptance/compose $(ARGS)
 
 lint: dev  ## Check style and types
 	@.venv/bin/ruff check .

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.compose.engine import ROOT, run
+from tests.acceptance.compose.engine import run
 
 PORTS = {
     "API_PORT": 38800, "API_PORT_2": 38801, "AIRFLOW_PORT": 38080, "MLFLOW_PORT": 35001, "STORE_CONSOLE_PORT": 39001,
@@ -107,16 +106,3 @@ def wait_until(what: str, holds: Callable[[], Any], *, within_s: float, every_s:
 def unwell(health: dict[str, str]) -> dict[str, str]:
     """Services that are neither healthy nor ended in good order."""
     return {service: state for service, state in health.items() if state not in ("healthy", "exited 0")}
-
-
-def environment(**more: str) -> dict[str, str]:
-    """This process's environment less the platform's variables."""
-    return {**{name: value for name, value in os.environ.items() if not name.startswith("TEJIDO_")}, **more}
-
-
-def names(entries: Sequence[dict[str, Any]]) -> list[str]:
-    """Their names."""
-    return [str(entry["name"]) for entry in entries]
-
-
-__all__ = ["PORTS", "ROOT", "Deployment", "environment", "names", "unwell", "wait_until"]
