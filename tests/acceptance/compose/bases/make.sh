@@ -17,6 +17,14 @@ if ! have python:3.11-slim-bookworm; then
     cp "$pip_conf" "$root/etc/pip.conf"
     tar -C "$root" -c . | docker import - python:3.11-slim-bookworm > /dev/null
 fi
+# An image of an earlier time may look for packages where nothing answers any more, and builds would wait for minutes.
+if ! docker run --rm python:3.11-slim-bookworm cat /etc/pip.conf | cmp -s - "$pip_conf"; then
+    context=$(mktemp -d)
+    cp "$pip_conf" "$context/pip.conf"
+    printf 'FROM python:3.11-slim-bookworm\nCOPY pip.conf /etc/pip.conf\n' > "$context/Dockerfile"
+    docker build -q -t python:3.11-slim-bookworm "$context" > /dev/null
+    rm -rf "$context"
+fi
 for name in postgres valkey minio nginx; do
     wanted=$(image "${name^^}_IMAGE")
     have "$wanted" || docker build -q --network=host -t "$wanted" "$name" > /dev/null
