@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -49,8 +50,28 @@ def mlflow_arguments(host: str, port: int) -> tuple[str, ...]:
     return (sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", *where)
 
 
+def bring_tables_up_to_date(database: str) -> None:
+    """Make MLflow's tables, or migrate them; a newer MLflow's are refused.
+
+    The server would do it with its first query, and deadlock with itself when two come at once.
+    """
+    from mlflow.store.db import utils
+
+    store: Any = utils  # MLflow has no types here
+    engine = store.create_sqlalchemy_engine_with_retry(database)
+    try:
+        if store._all_tables_exist(engine):
+            store._upgrade_db(engine)
+        else:
+            store._initialize_tables(engine)
+    finally:
+        engine.dispose()
+
+
 def main(share: Path) -> None:
     """Become the server."""
+    database = (share / "database").read_text()
+    bring_tables_up_to_date(database)
     artifacts = Bucket(
         endpoint=addresses.STORE,
         access_key=(share / "access-key").read_text(),
@@ -59,7 +80,7 @@ def main(share: Path) -> None:
     )
     environment = {
         **os.environ,
-        **mlflow_environment((share / "database").read_text(), artifacts),
+        **mlflow_environment(database, artifacts),
         "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(HOSTS),
     }
     # 0.0.0.0 within the container; docker-compose.yaml publishes the port on 127.0.0.1 only.

@@ -32,7 +32,7 @@ FENCES = {
     "botocore": ("catalog",),
     "alembic": ("catalog",),
     "sqlalchemy": ("catalog",),
-    "mlflow": ("server/tracking",),
+    "mlflow": ("server/tracking", "deployment/mlflow.py"),
     "matplotlib": ("server/plots",),
     "prometheus_client": ("api/metrics.py", "api/scraping.py", "server/monitoring"),
     "opentelemetry": ("core/tracing.py", "api/tracing.py"),
