@@ -13,10 +13,10 @@ from typing import Any
 from tests.acceptance.compose.engine import run
 
 PORTS = {
-    "API_PORT": 38800, "API_PORT_2": 38801, "AIRFLOW_PORT": 38080, "MLFLOW_PORT": 35001, "STORE_CONSOLE_PORT": 39001,
-    "POSTGRES_PORT": 35432, "PROMETHEUS_PORT": 39090, "GRAFANA_PORT": 33000,
+    "API_PORT": 18800, "API_PORT_2": 18801, "AIRFLOW_PORT": 18080, "MLFLOW_PORT": 15001, "STORE_CONSOLE_PORT": 19001,
+    "POSTGRES_PORT": 15433, "PROMETHEUS_PORT": 19090, "GRAFANA_PORT": 13000,
 }  # fmt: skip
-"""Apart from those of a deployment that may run here already."""
+"""Apart from those of a deployment that may run here already, and below those that the kernel gives to connections."""
 
 
 @dataclass

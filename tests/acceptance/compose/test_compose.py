@@ -65,7 +65,7 @@ def airflow(deployment: Deployment) -> Iterator[httpx.Client]:
         *("cli", "/run/tejido/airflow-password"),
     )  # fmt: skip
     with httpx.Client(base_url=AIRFLOW, timeout=60, trust_env=False) as http:
-        answer = http.post("/auth/token", json={"username": "admin", "password": password.strip()})
+        answer = http.post("/auth/token", json={"username": "admin", "password": password.split()[-1]})
         http.headers["authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
         yield http
 
