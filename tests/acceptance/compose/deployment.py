@@ -78,7 +78,9 @@ class Deployment:
 
     def tejido(self, *arguments: str) -> Any:
         """A command of the operator's, in a container of its own; its JSON."""
-        said = self.compose("run", "--rm", "-T", "cli", *arguments, "--format", "json")
+        said = self.compose(
+            "--profile", "debug", "run", "--rm", "-T", "--no-deps", "cli", *arguments, "--format", "json"
+        )
         return json.loads(said.strip().splitlines()[-1])
 
     def kill(self, service: str) -> None:
