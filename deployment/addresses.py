@@ -10,8 +10,6 @@ MLFLOW = "http://mlflow:5000"
 AIRFLOW = "http://airflow-apiserver:8080"
 API = "http://api:8800"
 SUPERLINK = "superlink:8000"
-GATE_PORT = 8000
-"""Where a client's gate passes on what a SuperNode may say to the SuperLink."""
 
 
 def gate(client: str) -> str:

@@ -27,6 +27,5 @@ class Share:
     def close(self) -> None:
         """Give everything to the owner, to read and not to write."""
         for path in (self.folder, *self.folder.rglob("*")):
-            # What a service keeps here itself (a lock, a log) stays as it is.
             os.chown(path, self.owner, self.owner)
         self.folder.chmod(DIRECTORY_MODE)

@@ -160,10 +160,13 @@ def follow(airflow: httpx.Client, dag_id: str, run_id: str, *, within_s: float =
 
 
 def hits(deployment: Deployment) -> list[Any]:
-    """An authenticated search, from outside."""
+    """An authenticated search, from outside; the API loads a new champion's model first, and says when it has."""
+    wait_until("the API is ready", lambda: httpx.get(f"{API}/readyz", trust_env=False).is_success, within_s=90)
     token = deployment.tejido("token")["access_token"]
     query = {"query": '{ searchByText(text: "blue shirt", limit: 3) { hits { score } } }'}
     headers = {"authorization": f"Bearer {token}"}
     answer = httpx.post(f"{API}/graphql", json=query, headers=headers, timeout=60, trust_env=False)
-    found: list[Any] = answer.raise_for_status().json()["data"]["searchByText"]["hits"]
+    said = answer.raise_for_status().json()
+    assert not said.get("errors"), said["errors"]
+    found: list[Any] = said["data"]["searchByText"]["hits"]
     return found
