@@ -15,9 +15,9 @@ import boto3
 from boto3.exceptions import S3UploadFailedError
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError, ResponseStreamingError
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from botocore.exceptions import BotoCoreError, ClientError
 
+from catalog.bodies import pieces, read_again
 from catalog.errors import KeyInvalid, ObjectMissing, StorageRefused, StorageUnreachable
 from core.files import write_atomically
 from core.settings import Bucket
@@ -36,15 +36,6 @@ CONFIG = Config(
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
-# boto retries requests, never a body that breaks off: the connection's loss, or a server on which the object was
-# replaced between the answer's headers and its body.
-read_again = retry(
-    retry=retry_if_exception_type((ResponseStreamingError, IncompleteReadError)),
-    stop=stop_after_attempt(3),
-    wait=wait_random_exponential(multiplier=0.1, max=2),
-    reraise=True,
-)
-PIECE_BYTES = 2**20
 TRANSFER = TransferConfig(multipart_threshold=32 * 2**20, multipart_chunksize=16 * 2**20, max_concurrency=2)
 NOT_THERE = {"404", "NoSuchKey", "NotFound"}
 OURS_ALREADY = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
@@ -243,14 +234,14 @@ class S3ObjectStore:
 
     @read_again
     def _read(self, key: str) -> bytes:
-        return self._s3.get_object(Bucket=self.name, Key=key)["Body"].read()
+        return b"".join(pieces(self._s3.get_object(Bucket=self.name, Key=key)))
 
     @read_again
     def _fetch(self, key: str, path: Path) -> None:
         # boto's download_file asks for a range beyond the end of small objects, which not every S3 server forgives.
-        body = self._s3.get_object(Bucket=self.name, Key=key)["Body"]
+        answer = self._s3.get_object(Bucket=self.name, Key=key)
         with path.open("wb") as file:
-            for piece in body.iter_chunks(PIECE_BYTES):
+            for piece in pieces(answer):
                 file.write(piece)
 
     @contextmanager

@@ -50,7 +50,8 @@ def start(stack: Stack, run: str) -> subprocess.Popen[bytes]:
     options = [part for key, value in SETTINGS.items() for part in ("--set", f"{key}={value}")]
     command = [str(Path(sys.executable).parent / "tejido"), "federation", "run", "--run", run, *options]
     environment = {**os.environ, "TEJIDO_ENV_FILE": str(stack.platform_env)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # What it says stands in the test's own output when that fails.
+    return subprocess.Popen(command, env=environment)
 
 
 def kill_in_its_second_round(stack: Stack, run: str) -> None:

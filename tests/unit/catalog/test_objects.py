@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -62,18 +63,22 @@ def test_a_dead_endpoint_is_named_with_its_bucket() -> None:
         S3ObjectStore(bucket).get("x")
 
 
+PUT = b"whole"
+MD5_ETAG = f'"{hashlib.md5(PUT, usedforsecurity=False).hexdigest()}"'
+
+
 @contextmanager
-def _breaking_off(times: int) -> Iterator[S3ObjectStore]:
-    """A bucket whose server lets the connection go in the middle of the first ``times`` bodies."""
-    left = [times]
+def _serving(*first: bytes, headers: Mapping[str, str] | None = None) -> Iterator[S3ObjectStore]:
+    """A bucket whose server gives the bodies of ``first`` before the one that was put, all with its length."""
+    bodies = [*reversed(first)]
 
     class Server(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
-            self.send_header("Content-Length", "5")
+            for name, value in {"Content-Length": "5", "ETag": MD5_ETAG, **(headers or {})}.items():
+                self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(b"who" if left[0] > 0 else b"whole")
-            left[0] -= 1
+            self.wfile.write(bodies.pop() if bodies else PUT)
 
         def log_message(self, *_: object) -> None:
             """Tests are quiet."""
@@ -89,14 +94,36 @@ def _breaking_off(times: int) -> Iterator[S3ObjectStore]:
             thread.join()
 
 
-def test_a_body_that_breaks_off_is_asked_for_again(tmp_path: Path) -> None:
-    with _breaking_off(2) as store:
-        assert store.get("key") == b"whole"
-    with _breaking_off(2) as store:
+# What breaks off, and what is the start of a longer object that took this one's place after the headers.
+@pytest.mark.parametrize("body", [b"who", b"longe"])
+def test_a_body_that_is_not_what_was_put_is_asked_for_again(tmp_path: Path, body: bytes) -> None:
+    with _serving(body, body) as store:
+        assert store.get("key") == PUT
+    with _serving(body, body) as store:
         store.download("key", tmp_path / "file")
-    assert (tmp_path / "file").read_bytes() == b"whole"
+    assert (tmp_path / "file").read_bytes() == PUT
 
 
-def test_a_body_that_always_breaks_off_is_an_error() -> None:
-    with _breaking_off(3) as store, pytest.raises(StorageUnreachable, match="data"):
+@pytest.mark.parametrize("body", [b"who", b"longe"])
+def test_a_body_that_is_never_what_was_put_is_an_error(body: bytes) -> None:
+    with _serving(*[body] * 5) as store, pytest.raises(StorageUnreachable, match="data"):
         store.get("key")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"ETag": MD5_ETAG[:-1] + '-2"'},
+        {"ETag": '""'},
+        {"x-amz-server-side-encryption": "aws:kms"},
+        {"x-amz-server-side-encryption-customer-algorithm": "AES256"},
+    ],
+)
+def test_an_etag_that_is_no_md5_of_the_body_says_nothing(headers: dict[str, str]) -> None:
+    with _serving(b"other", headers=headers) as store:
+        assert store.get("key") == b"other"
+
+
+def test_what_s3_encrypts_with_its_own_key_is_held_to_its_md5() -> None:
+    with _serving(b"other", headers={"x-amz-server-side-encryption": "AES256"}) as store:
+        assert store.get("key") == PUT
