@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     graphql_introspection: bool = False
     """Whether tools may read the GraphQL schema over the wire; off, as it also helps an attacker."""
     notify_url: SecretStr | None = None
-    """Where failed DAG runs are posted as JSON; such addresses often hold a token, so it is a secret."""
+    """Where failed DAG runs and judgements of models are posted as JSON; a secret, as it often holds a token."""
     metrics_token_file: Path | None = None
     """File of the token that a scraper of metrics bears; unset: nobody may read them."""
     otlp_endpoint: str | None = None

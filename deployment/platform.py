@@ -46,6 +46,8 @@ class Platform:
     """The secrets of one deployment, as settings of its services."""
 
     keys: Keys
+    notify_url: str = ""
+    """Where failures and judgements are posted; the operator's to give."""
 
     def write(self, root: Path, owners: Owners) -> None:
         """Write every share below ``root``; what exists keeps its secrets."""
@@ -152,6 +154,8 @@ class Platform:
             "superlink_connection": CONNECTION,
             "flwr_home": DATA / "flwr",
         }
+        if self.notify_url:
+            values["notify_url"] = self.notify_url
         write_environment(share.folder / "settings.env", values)
 
     def _airflow(self, share: Share) -> None:

@@ -11,6 +11,7 @@ from deployment.platform import Owners
 AIRFLOWS = ("airflow-logs", "cache-worker")
 SHARED = ("clients", "flwr")
 """Read and written by the operator's commands, wherever they run: by the platform's user, and by Airflow's."""
+NOTIFY_URL = "notify-url"
 PRIVATE, GROUP = 0o700, 0o2770
 AIRFLOW_FILES = {
     "variables.yaml": "# Airflow's variables: NAME: value\n{}\n",
@@ -31,6 +32,12 @@ def give_client_volumes(root: Path, owner: int) -> None:
     for folder in root.iterdir():
         os.chown(folder, owner, owner)
         folder.chmod(PRIVATE)
+
+
+def read_notify_url(folder: Path) -> str:
+    """The web hook's address, which an operator may have put into a file; it often holds a token."""
+    path = folder / NOTIFY_URL
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 
 def write_airflow_files(folder: Path, owner: int) -> None:

@@ -9,15 +9,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-import httpx
 import structlog
 
 from catalog.objects import ObjectStore
 from core.settings import Settings
+from server.notices import post_notice
 from server.stores import open_stores
 
 PREFIX = "failures/"
-POST_S = 10.0
 log = structlog.get_logger()
 
 
@@ -49,8 +48,7 @@ def record_failure(settings: Settings, *, dag_id: str, run_id: str, task_id: str
     failure = Failure(dag_id, run_id, task_id, reason, _url(settings, dag_id, run_id), _now().isoformat())
     log.error("dag run failed", **asdict(failure))
     # First the post: where the object store is what failed, somebody must still hear of it.
-    if settings.notify_url:
-        _post(settings.required("notify_url"), failure)
+    post_notice(settings, str(failure), **asdict(failure))
     store = open_stores(settings).data
     store.put(_key(failure), json.dumps(asdict(failure), ensure_ascii=False).encode())
     return failure
@@ -77,14 +75,6 @@ def _all(store: ObjectStore) -> Iterator[Failure]:
 def _key(failure: Failure) -> str:
     # A DAG run's id holds signs that are no part of a key.
     return f"{PREFIX}{hashlib.sha256(f'{failure.dag_id} {failure.run_id}'.encode()).hexdigest()[:32]}.json"
-
-
-def _post(url: str, failure: Failure) -> None:
-    try:
-        httpx.post(url, json={"text": str(failure), **asdict(failure)}, timeout=POST_S).raise_for_status()
-    except httpx.HTTPError as error:
-        # Whoever listens may be down; the failure is kept all the same. The address may hold a token: not into the log.
-        log.warning("the failure could not be posted", error=type(error).__name__)
 
 
 def _url(settings: Settings, dag_id: str, run_id: str) -> str:

@@ -12,6 +12,7 @@ from federation.evaluation import Retrieval
 from server.audit import Trail, actor_of, audited, open_trail
 from server.court import Court
 from server.judgement import Judgement, judge
+from server.notices import post_notice
 from server.stores import tracking_uri
 from server.tracking import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, Tracker
 
@@ -50,6 +51,7 @@ def promote(
     decision = _decide(judgement, f"champion version {champion.version}" if champion else "zero shot", override)
     with open_trail(settings) as trail:
         _carry_out(decision, tracker, trail, actor=actor_of(settings), challenger=challenger, champion=champion)
+    _notify(settings, decision, challenger)
     alias = CHAMPION if decision.is_promoted else CHALLENGER
     return _answer(challenger, alias, decision.reason, ours, theirs, judgement, promoted=decision.is_promoted)
 
@@ -93,6 +95,12 @@ def _carry_out(
         if champion:
             tracker.set_alias(PREVIOUS, champion.version)
         tracker.set_alias(CHAMPION, challenger.version)
+
+
+def _notify(settings: Settings, decision: _Decision, version: ModelVersion) -> None:
+    outcome = "is the champion now" if decision.is_promoted else "was not promoted"
+    about = {"model": version.name, "version": version.version, "run_id": version.run_id, "action": decision.action}
+    post_notice(settings, f"Model version {version.version} {outcome}: {decision.reason}.", **about)
 
 
 def _record(tracker: Tracker, version: ModelVersion, judgement: Judgement, reason: str, *, promoted: bool) -> None:

@@ -10,7 +10,7 @@ import typer
 from cli.output import Format, FormatOption, emit
 from deployment.keys import Keys
 from deployment.platform import Owners, Platform
-from deployment.volumes import give_volumes, write_airflow_files
+from deployment.volumes import give_volumes, read_notify_url, write_airflow_files
 
 KeysOption = Annotated[Path, typer.Option(help="Folder of all secrets; no service sees it.")]
 SharesOption = Annotated[Path, typer.Option(help="Folder with one folder a service.")]
@@ -21,7 +21,7 @@ def files(
     keys: KeysOption = Path("/keys"),
     shares: SharesOption = Path("/shares"),
     volumes: Annotated[Path, typer.Option(help="Folder with one folder a service's data.")] = Path("/volumes"),
-    secrets: Annotated[Path, typer.Option(help="Folder of Airflow's variables and connections.")] = Path("/secrets"),
+    secrets: Annotated[Path, typer.Option(help="Folder of what the operator gives to Airflow.")] = Path("/secrets"),
     owner: OwnerOption = 10001,
     airflow_owner: Annotated[int, typer.Option(envvar="AIRFLOW_UID", help="User id that Airflow runs as.")] = 50000,
     how: FormatOption = Format.TEXT,
@@ -30,7 +30,7 @@ def files(
     owners = Owners(owner, airflow_owner)
     store = Keys(keys)
     with store.locked():
-        platform = Platform(store)
+        platform = Platform(store, notify_url=read_notify_url(secrets))
         platform.write(shares, owners)
         platform.write_connection(volumes / "flwr")
     give_volumes(volumes, owners)

@@ -6,34 +6,36 @@ Half an hour with everything to build, so it has a run of its own: `make contain
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from tests.acceptance.compose.deployment import PORTS, Deployment, unwell, wait_until
-from tests.acceptance.compose.engine import build_images, engine, run
+from tests.acceptance.compose.engine import run
+from tests.acceptance.compose.use import CATALOGUE, follow, search_when_ready, trigger
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1500)]
 HEALTHY_S = 300.0
-PRODUCTS = 1500
-AIRFLOW, API = f"http://127.0.0.1:{PORTS['AIRFLOW_PORT']}", f"http://127.0.0.1:{PORTS['API_PORT']}"
 CLIENT_SIDE = ("supernode-aurora", "clientapps-aurora", "store-aurora")
 OUT_OF_REACH = ("postgres:5432", "superlink:8000", "mlflow:5000", "store:9000", "store-boreal:9000", "gate-boreal:9000")
+# All at once: a name that nobody answers for takes the resolver many seconds.
 LOOK = """
 import socket, sys
-for place in sys.argv[1:]:
+from concurrent.futures import ThreadPoolExecutor
+
+def reached(place):
     host, _, port = place.partition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=2).close()
-        print(place)
+        socket.create_connection((host, int(port)), timeout=5).close()
     except OSError:
-        pass
+        return False
+    return True
+
+places = sys.argv[1:]
+with ThreadPoolExecutor(len(places)) as threads:
+    print(*(place for place, found in zip(places, threads.map(reached, places)) if found))
 """
 ASK = """
 import ssl, urllib.error, urllib.request
@@ -47,29 +49,6 @@ for path in ("/v1/control/list-runs", "/v1/runtime/acquire-task", "/v1/fleet/../
 """
 
 
-@pytest.fixture(scope="module")
-def deployment(fashion_dir: Path) -> Iterator[Deployment]:
-    with tempfile.TemporaryDirectory(prefix="tj-compose-") as folder, engine():
-        build_images()
-        found = Deployment(f"tj{uuid.uuid4().hex[:6]}", Path(folder), fashion_dir)
-        try:
-            yield found
-        finally:
-            found.down(with_volumes=True)
-
-
-@pytest.fixture(scope="module")
-def airflow(deployment: Deployment) -> Iterator[httpx.Client]:
-    password = deployment.compose(
-        *("--profile", "debug", "run", "--rm", "-T", "--no-deps", "--entrypoint", "cat"),
-        *("cli", "/run/tejido/airflow-password"),
-    )  # fmt: skip
-    with httpx.Client(base_url=AIRFLOW, timeout=60, trust_env=False) as http:
-        answer = http.post("/auth/token", json={"username": "admin", "password": password.split()[-1]})
-        http.headers["authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
-        yield http
-
-
 def test_everything_is_healthy_within_five_minutes(deployment: Deployment) -> None:
     began = time.monotonic()
     deployment.up()
@@ -79,16 +58,14 @@ def test_everything_is_healthy_within_five_minutes(deployment: Deployment) -> No
 
 
 def test_a_run_through_airflow_ends_with_a_champion_and_an_answered_search(
-    deployment: Deployment, airflow: httpx.Client
+    deployment: Deployment, airflow: httpx.Client, token: str
 ) -> None:
-    source = {"source": "dir:/catalogue", "products": PRODUCTS, "then_train": False}
-    loaded = follow(airflow, "catalog_etl", trigger(airflow, "catalog_etl", source))
-    assert loaded == "success"
+    assert follow(airflow, "catalog_etl", trigger(airflow, "catalog_etl", CATALOGUE)) == "success"
     assert follow(airflow, "federated_finetune", trigger(airflow, "federated_finetune", {"rounds": 2})) == "success"
     versions = deployment.tejido("model", "list")["versions"]
     assert any("champion" in version["aliases"] for version in versions)
     wait_until("the index is live", lambda: deployment.tejido("index", "status")["live"], within_s=180, every_s=5)
-    assert len(hits(deployment)) == 3
+    assert len(search_when_ready(token)) == 3
 
 
 @pytest.mark.parametrize("service", ["supernode-aurora", "clientapps-aurora"])
@@ -128,45 +105,17 @@ def test_a_fourth_client_takes_part_while_everything_runs(deployment: Deployment
     wait_until("all healthy", lambda: not unwell(deployment.health()), within_s=HEALTHY_S)
     stays = {service for service in before if not service.startswith(("setup", "enrol", "databases", "airflow-init"))}
     assert {service: deployment.inspect(service)["Id"] for service in stays} == {s: before[s] for s in stays}
-    source = {"source": "dir:/catalogue", "products": PRODUCTS, "then_train": False}
-    assert follow(airflow, "catalog_etl", trigger(airflow, "catalog_etl", source)) == "success"
+    assert follow(airflow, "catalog_etl", trigger(airflow, "catalog_etl", CATALOGUE)) == "success"
     run_id = trigger(airflow, "federated_finetune", {"rounds": 1})
     assert follow(airflow, "federated_finetune", run_id) == "success"
+    last = deployment.tejido("federation", "status", run_id)["rounds"][-1]
+    assert sorted(last["coverage"]) == ["aurora", "boreal", "cobre", "duna"]
 
 
-def test_down_and_up_again_keeps_champion_index_and_users(deployment: Deployment) -> None:
+def test_down_and_up_again_keeps_champion_index_and_users(deployment: Deployment, token: str) -> None:
     before = deployment.tejido("model", "list"), deployment.tejido("index", "status")["live"]
     deployment.down()
     deployment.up()
     wait_until("all healthy", lambda: not unwell(deployment.health()), within_s=HEALTHY_S)
     assert (deployment.tejido("model", "list"), deployment.tejido("index", "status")["live"]) == before
-    assert len(hits(deployment)) == 3
-
-
-def trigger(airflow: httpx.Client, dag_id: str, conf: dict[str, Any]) -> str:
-    """Start a DAG run; its id."""
-    answer = airflow.post(f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
-    return str(answer.raise_for_status().json()["dag_run_id"])
-
-
-def follow(airflow: httpx.Client, dag_id: str, run_id: str, *, within_s: float = 900) -> str:
-    """The state in which it ends."""
-
-    def state() -> str:
-        found = airflow.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}").raise_for_status().json()["state"]
-        return str(found) if found in ("success", "failed") else ""
-
-    return str(wait_until(f"{dag_id} ends", state, within_s=within_s, every_s=3))
-
-
-def hits(deployment: Deployment) -> list[Any]:
-    """An authenticated search, from outside; the API loads a new champion's model first, and says when it has."""
-    wait_until("the API is ready", lambda: httpx.get(f"{API}/readyz", trust_env=False).is_success, within_s=90)
-    token = deployment.tejido("token")["access_token"]
-    query = {"query": '{ searchByText(text: "blue shirt", limit: 3) { hits { score } } }'}
-    headers = {"authorization": f"Bearer {token}"}
-    answer = httpx.post(f"{API}/graphql", json=query, headers=headers, timeout=60, trust_env=False)
-    said = answer.raise_for_status().json()
-    assert not said.get("errors"), said["errors"]
-    found: list[Any] = said["data"]["searchByText"]["hits"]
-    return found
+    assert len(search_when_ready(token)) == 3

@@ -15,6 +15,7 @@ from core.settings import load_settings
 from deployment.clients import Client
 from deployment.keys import Keys
 from deployment.platform import Owners, Platform
+from deployment.volumes import read_notify_url
 
 ME = Owners(os.getuid(), os.getuid())
 HOLDERS = {
@@ -81,6 +82,19 @@ def test_the_settings_can_be_read(keys: Keys, tmp_path: Path) -> None:
     settings = load_settings(tmp_path / "shares" / "operator" / "settings.env")
     assert settings.required("postgres_dsn").endswith("@postgres:5432/catalog")
     assert settings.required("valkey_url").endswith("@valkey:6379/0")
+
+
+def test_a_web_hook_is_told_to_those_who_post(keys: Keys, tmp_path: Path) -> None:
+    (tmp_path / "notify-url").write_text("https://chat/hook?token=hidden\n")
+    Platform(keys, notify_url=read_notify_url(tmp_path)).write(tmp_path / "shares", ME)
+    told = {name for name, text in written(keys, tmp_path / "shares").items() if "token=hidden" in text}
+    assert told == {"operator", "worker"}
+    settings = load_settings(tmp_path / "shares" / "worker" / "settings.env")
+    assert settings.required("notify_url") == "https://chat/hook?token=hidden"
+
+
+def test_there_need_be_no_web_hook(tmp_path: Path) -> None:
+    assert read_notify_url(tmp_path) == ""
 
 
 def test_a_client_is_told_its_own_secrets_only(keys: Keys, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ if ! docker run --rm python:3.11-slim-bookworm cat /etc/pip.conf | cmp -s - "$pi
     docker build -q -t python:3.11-slim-bookworm "$context" > /dev/null
     rm -rf "$context"
 fi
-for name in postgres valkey minio nginx; do
+for name in postgres valkey minio nginx prometheus; do
     wanted=$(image "${name^^}_IMAGE")
     have "$wanted" || docker build -q --network=host -t "$wanted" "$name" > /dev/null
 done
