@@ -15,8 +15,8 @@ demo: setup  ## Run everything, from a catalogue to an answered search (ARGS="--
 test: setup dev  ## Run the whole test suite (ARGS="-k name")
 	@.venv/bin/python -m pytest $(ARGS)
 
-containers: setup dev  ## Build the images and run docker-compose.yaml for real (as root; half an hour)
-	@.venv/bin/python -m pytest -m containers tests/acceptance/compose $(ARGS)
+containers: setup dev  ## Build the images and run docker-compose.yaml for real (as root; a quarter of an hour)
+	@.venv/bin/python -m pytest -x -m containers tests/acceptance/compose $(ARGS)
 
 lint: dev  ## Check style and types
 	@.venv/bin/ruff check .

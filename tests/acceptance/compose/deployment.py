@@ -13,10 +13,10 @@ from typing import Any
 from tests.acceptance.compose.engine import run
 
 PORTS = {
-    "API_PORT": 18800, "API_PORT_2": 18801, "AIRFLOW_PORT": 18080, "MLFLOW_PORT": 15001, "STORE_CONSOLE_PORT": 19001,
-    "POSTGRES_PORT": 15433, "PROMETHEUS_PORT": 19090, "GRAFANA_PORT": 13000,
+    "API_PORT": 28800, "API_PORT_2": 28801, "AIRFLOW_PORT": 28080, "MLFLOW_PORT": 25001, "STORE_CONSOLE_PORT": 29001,
+    "POSTGRES_PORT": 25432, "PROMETHEUS_PORT": 29090, "GRAFANA_PORT": 23000,
 }  # fmt: skip
-"""Apart from those of a deployment that may run here already, and below those that the kernel gives to connections."""
+"""Apart from those of other deployments and embedded stacks, and below those that the kernel gives to connections."""
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -56,9 +57,9 @@ def is_ready(client: httpx.Client) -> bool:
         return False
 
 
-def samples(client: httpx.Client, expression: str) -> list[float]:
+def samples(client: httpx.Client, expression: str, window: str = WINDOW) -> list[float]:
     """What an expression gives now."""
-    query = expression.replace("$__rate_interval", WINDOW)
+    query = expression.replace("$__rate_interval", window)
     answer = client.get("/api/v1/query", params={"query": query}).json()
     assert answer["status"] == "success", (expression, answer)
     return [float(sample["value"][1]) for sample in answer["data"]["result"]]
@@ -68,6 +69,15 @@ def expressions(dashboard: Path) -> list[tuple[str, str]]:
     """(panel, expression) of all targets of a dashboard."""
     panels = json.loads(dashboard.read_text())["panels"]
     return [(panel["title"], target["expr"]) for panel in panels for target in panel["targets"]]
+
+
+def without_data(client: httpx.Client, dashboard: Path, window: str = WINDOW) -> list[tuple[str, str]]:
+    """(panel, expression) of a dashboard's targets that give no number now."""
+    return [
+        (panel, expression)
+        for panel, expression in expressions(dashboard)
+        if not any(math.isfinite(value) for value in samples(client, expression, window))
+    ]
 
 
 def until(condition: Any, *, within_s: float, otherwise: Any) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import math
 import os
 import shutil
 import socket
@@ -25,16 +23,14 @@ from tests.integration.observability.scraping import (
     DASHBOARDS,
     ROOT,
     adapted,
-    expressions,
     prometheus,
     samples,
     until,
+    without_data,
 )
+from tests.integration.observability.searching import keep_searching
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
-TEXTS = ("black shoes", "red dress", "navy blue checked shirt")
-BY_TEXT = "query ($t: String!) { searchByText(text: $t, limit: 3) { hits { product { id } } } }"
-BY_IMAGE = "query ($i: String!) { searchByImage(image: $i, limit: 3) { hits { product { id } } } }"
 
 
 @pytest.fixture(scope="module")
@@ -99,23 +95,6 @@ def scraped(
             searching.join()
 
 
-def keep_searching(reader: httpx.Client, done: threading.Event) -> None:
-    """Search by words and by picture, known and new, with a mistake now and then."""
-    (file,) = ask(reader, "{ allFiles(limit: 1) { id } }")["data"]["allFiles"]
-    picture = base64.b64encode(reader.get(f"/files/{file['id']}/image").content).decode()
-    number = 0
-    while not done.wait(0.2):
-        number += 1
-        ask(reader, BY_TEXT, t=TEXTS[number % 3])
-        ask(reader, BY_TEXT, t=f"{TEXTS[0]} {number}")
-        ask(reader, BY_IMAGE, i=picture)
-        ask(reader, "{ allFiles(limit: 0) { id } }")
-
-
-def ask(reader: httpx.Client, query: str, **variables: str) -> Any:
-    return reader.post("/graphql", json={"query": query, "variables": variables}).json()
-
-
 def free_port() -> int:
     """One that nobody listens at now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -125,11 +104,7 @@ def free_port() -> int:
 @pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
 def test_every_query_of_the_dashboard_returns_data(scraped: httpx.Client, dashboard: Path) -> None:
     def empty() -> list[tuple[str, str]]:
-        return [
-            (panel, expression)
-            for panel, expression in expressions(dashboard)
-            if not any(math.isfinite(value) for value in samples(scraped, expression))
-        ]
+        return without_data(scraped, dashboard)
 
     until(lambda: not empty(), within_s=20, otherwise=empty)
 
