@@ -124,6 +124,8 @@ class AirflowHome:
                 "secret_key": self.state.secret("airflow-secret-key"),
                 "expose_config": False,
             },
+            # One process answers all tasks: on a busy machine a start may take longer than five seconds to be noted.
+            "workers": {"execution_api_timeout": 30},
             # Airflow signs with HMAC-SHA-512, whose key should be as long as its digest.
             "api_auth": {"jwt_secret": self.state.secret("airflow-jwt-secret", length_bytes=64)},
             "scheduler": {"scheduler_idle_sleep_time": 0.5, "enable_health_check": False},
