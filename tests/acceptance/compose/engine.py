@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -24,6 +25,8 @@ PIP_OPTIONS = ("index-url", "cert", "timeout", "trusted-host")
 ENGINE_S = 60.0
 WHEELS_PORT = 18098
 """Always the same: it stands in the stand-in of Python's image, which is made once."""
+STAND_INS = ("postgres", "valkey", "minio", "nginx", "prometheus")
+PYTHON = "python:3.11-slim-bookworm"
 PLATFORM, AIRFLOW = "tejido/platform:0.1.0", "tejido/airflow:0.1.0"
 
 
@@ -61,11 +64,22 @@ def engine() -> Iterator[None]:
 def build_images() -> None:
     """Base images (those that are missing), then ours."""
     with _pip_configuration() as configuration:
-        run(str(BASES), str(configuration))
+        run(str(BASES), str(configuration), *STAND_INS)
         # Packages come from wherever this machine finds them, so PyTorch's own index is left out.
         build = ("docker", "build", "--network=host", "--quiet")
         run(*build, "--build-arg", "TORCH_INDEX=", "-t", PLATFORM, "-f", "docker/platform/Dockerfile", ".")
         run(*build, "--build-arg", f"PLATFORM_IMAGE={PLATFORM}", "-t", AIRFLOW, "-f", "docker/airflow/Dockerfile", ".")
+
+
+def try_engine() -> None:
+    """Start an engine, make the one image that all others rest on, and run a container of it.
+
+    Raises:
+        RuntimeError: this machine cannot: mostly for want of rights, in a container of somebody else's.
+    """
+    with engine(), _pip_configuration() as configuration:
+        run(str(BASES), str(configuration))
+        run("docker", "run", "--rm", "--cap-drop=ALL", "--read-only", PYTHON, "python3", "--version")
 
 
 def _answers() -> bool:
@@ -106,3 +120,10 @@ def _serve(folder: Path, port: int) -> ThreadingHTTPServer:
     server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
+
+
+if __name__ == "__main__":
+    try:
+        try_engine()
+    except RuntimeError as error:
+        sys.exit(f"No container runs on this machine: {error}")

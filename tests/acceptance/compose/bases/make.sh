@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Makes stand-ins for the images that docker-compose.yaml takes from a registry, for machines that reach none: Debian's
-# packages and PyPI's, taking the same environment variables and serving the same ports. Usage: make.sh PIP_CONF
-# PIP_CONF goes into the stand-in of Python's image: how builds on this machine find packages.
+# packages and PyPI's, taking the same environment variables and serving the same ports. Usage: make.sh PIP_CONF [NAMES]
+# PIP_CONF goes into the stand-in of Python's image: how builds on this machine find packages. NAMES: of the others.
 set -euo pipefail
 cd "$(dirname "$0")"
 pip_conf=$1
+shift
 have() { docker image inspect "$1" > /dev/null 2>&1; }
 image() { sed -n "s/^$1=//p" ../../../../.env.example; }
 
@@ -25,7 +26,7 @@ if ! docker run --rm python:3.11-slim-bookworm cat /etc/pip.conf | cmp -s - "$pi
     docker build -q -t python:3.11-slim-bookworm "$context" > /dev/null
     rm -rf "$context"
 fi
-for name in postgres valkey minio nginx prometheus; do
+for name in "$@"; do
     wanted=$(image "${name^^}_IMAGE")
     have "$wanted" || docker build -q --network=host -t "$wanted" "$name" > /dev/null
 done
