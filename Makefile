@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 ARGS ?=
 ONLY ?=
+WORKERS ?= 2
 
 .PHONY: help demo test containers lint bench setup dev lock clean
 .DEFAULT_GOAL := help
@@ -13,7 +14,7 @@ demo: setup  ## Run everything, from a catalogue to an answered search (ARGS="--
 	@.venv/bin/tejido demo $(ARGS)
 
 test: setup dev  ## Run the whole test suite (ARGS="-k name")
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 containers: setup dev  ## Build the images and run docker-compose.yaml for real (as root; a quarter of an hour)
 	@.venv/bin/python -m pytest -x -m containers tests/acceptance/compose $(ARGS)

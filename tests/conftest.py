@@ -1,12 +1,26 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and which tests stay together when several processes share them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 FASHION = Path(__file__).resolve().parents[2] / "shared" / "fashion"
+
+
+class FoldersTogether(LoadScopeScheduling):
+    """A folder of tests/integration or tests/unit, whose tests share services, is run by one process, in order."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "/".join(nodeid.split("::")[0].split("/")[:3])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """The way of dealing out tests that pytest-xdist shall use."""
+    return FoldersTogether(config, log)
 
 
 @pytest.fixture(scope="session")

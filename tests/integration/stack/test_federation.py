@@ -32,7 +32,7 @@ from server.runs import preflight, run_federation, run_status
 from server.serving import load_champion, load_version
 from server.stores import open_stores
 from server.tracking import CHAMPION, FEDERATED_EXPERIMENT, Tracker
-from tests.integration.shared import CONFIG, PRODUCTS, Recorder
+from tests.integration.stack.shared import CONFIG, PRODUCTS, Recorder
 from tests.models import tiny_spec, tiny_state
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]

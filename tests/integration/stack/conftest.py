@@ -1,4 +1,4 @@
-"""One running stack that all integration tests share. It is real: real servers, real files, real ports."""
+"""One running stack that all tests in here share. It is real: real servers, real files, real ports."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from embedded.layout import Parts
 from embedded.stack import Stack
 from server.runs import run_federation
 from server.stores import open_stores
-from tests.integration.shared import CLIENTS, CONFIG, PRODUCTS, Recorder
+from tests.integration.stack.shared import CLIENTS, CONFIG, PRODUCTS, Recorder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     """PostgreSQL, Valkey, S3, MLflow, SuperLink, three SuperNodes and the API; Airflow has tests of its own.
 
@@ -40,14 +40,7 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture
-def state_dir() -> Iterator[Path]:
-    """A state folder for a stack of the test's own; its path is short, as a person's would be."""
-    with tempfile.TemporaryDirectory(prefix="tejido-test-") as folder:
-        yield Path(folder)
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_catalogue(stack: Stack, fashion_dir: Path) -> dict[str, Any]:
     """Three hundred real products, published, and partitioned into the clients' buckets."""
     settings = stack.settings()
@@ -59,7 +52,7 @@ def shared_catalogue(stack: Stack, fashion_dir: Path) -> dict[str, Any]:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_run(stack: Stack, shared_catalogue: dict[str, Any]) -> dict[str, Any]:
     """One federated run on the SuperLink and its SuperNodes."""
     progress = Recorder()
