@@ -62,13 +62,13 @@ class Encoder:
     @torch.inference_mode()
     def embed_images(self, activations: Activations) -> Vectors:
         """(N, D) from activations that are cached already; needs no towers."""
-        chunks = [self._model.embed_images(image_batch(rows)).numpy() for rows in _chunks(activations)]
+        chunks = [self._model.embed_images(image_batch(rows)).cpu().numpy() for rows in _chunks(activations)]
         return self._joined(chunks)
 
     @torch.inference_mode()
     def embed_texts(self, activations: Activations) -> Vectors:
         """(N, D) from activations that are cached already; needs no towers."""
-        chunks = [self._model.embed_texts(text_batch(rows)).numpy() for rows in _chunks(activations)]
+        chunks = [self._model.embed_texts(text_batch(rows)).cpu().numpy() for rows in _chunks(activations)]
         return self._joined(chunks)
 
     def _joined(self, chunks: list[Vectors]) -> Vectors:

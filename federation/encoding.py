@@ -50,7 +50,7 @@ def encode_images(towers: Towers, pictures: Sequence[NDArray[np.uint8]], cut: in
     from federation.towers.stages import Hidden, run
 
     with torch.inference_mode():
-        hidden = run(towers.image.below(cut), Hidden(torch.from_numpy(np.stack(pictures))))
+        hidden = run(towers.image.below(cut), Hidden(torch.from_numpy(np.stack(pictures))).to(towers.device))
     return rows_of(hidden)
 
 
@@ -61,13 +61,13 @@ def encode_texts(towers: Towers, texts: Sequence[str], cut: int) -> list[Row]:
     from federation.towers.stages import run
 
     with torch.inference_mode():
-        hidden = run(towers.text.below(cut), towers.tokens(texts))
+        hidden = run(towers.text.below(cut), towers.tokens(texts).to(towers.device))
     return rows_of(hidden)
 
 
 def rows_of(hidden: Hidden) -> list[Row]:
     """What is cached of a batch: float16 values (token ids as they are), without padding."""
-    values = hidden.values.numpy()
+    values = hidden.values.cpu().numpy()
     values = values.astype(np.int32) if values.dtype == np.int64 else values.astype(np.float16)
     if hidden.lengths is None:
         return list(values)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from federation.adapters import add_adapters, merge_adapters
+from federation.device import compute_device
 from federation.encoding import LazyTowers
 from federation.errors import HeadsError
 from federation.heads import Heads, linear_part
@@ -37,14 +38,20 @@ class Model(nn.Module):
             else:
                 stages.requires_grad_(spec.trainable == "full")
         self.eval()
+        self.to(compute_device())
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes, and where what it gives lies; what it is given may come from elsewhere."""
+        return self.heads.log_scale.device
 
     def image_features(self, hidden: Hidden) -> Tensor:
         """(B, image_features), ready for the head."""
-        return self.heads.prepare(run(list(self.image), hidden).values)  # type: ignore[arg-type]
+        return self.heads.prepare(run(list(self.image), hidden.to(self.device)).values)  # type: ignore[arg-type]
 
     def text_features(self, hidden: Hidden) -> Tensor:
         """(B, text_features), ready for the head."""
-        return self.heads.prepare(run_by_length(list(self.text), hidden))  # type: ignore[arg-type]
+        return self.heads.prepare(run_by_length(list(self.text), hidden.to(self.device)))  # type: ignore[arg-type]
 
     def embed_images(self, hidden: Hidden) -> Tensor:
         """(B, D) unit vectors."""
@@ -60,7 +67,7 @@ class Model(nn.Module):
 
     def state(self) -> Tensors:
         """A copy of what is trained."""
-        return {name: p.detach().numpy().copy() for name, p in self.trained().items()}
+        return {name: p.detach().cpu().numpy().copy() for name, p in self.trained().items()}
 
     def load(self, tensors: Mapping[str, Tensor32]) -> None:
         """Take over a state.

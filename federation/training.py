@@ -104,7 +104,7 @@ class Trainer:
     def moments(self) -> Tensors:
         """What AdamW remembers, as ``kind/parameter``."""
         return {
-            f"{kind}/{name}": value.detach().numpy().copy()
+            f"{kind}/{name}": value.detach().cpu().numpy().copy()
             for name, parameter in self.model.trained().items()
             for kind, value in self.optimizer.state.get(parameter, {}).items()
         }
@@ -114,7 +114,11 @@ class Trainer:
         for name, parameter in self.model.trained().items():
             kept = {kind: moments[f"{kind}/{name}"] for kind in ADAMW_KEEPS if f"{kind}/{name}" in moments}
             if kept:
-                self.optimizer.state[parameter] = {kind: torch.from_numpy(array.copy()) for kind, array in kept.items()}
+                self.optimizer.state[parameter] = {
+                    # AdamW counts its steps on the CPU, wherever the parameter lies.
+                    kind: torch.from_numpy(array.copy()).to("cpu" if kind == "step" else parameter.device)
+                    for kind, array in kept.items()
+                }
 
     def _step(self, batch: Batch) -> float:
         self.optimizer.zero_grad()
@@ -127,7 +131,7 @@ class Trainer:
 
     def _backward_at_once(self, batch: Batch) -> float:
         image, text = self._embed(batch)
-        loss = contrastive_loss(image, text, self.model.heads.scale, batch.positives)
+        loss = self._loss(image, text, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
@@ -141,12 +145,15 @@ class Trainer:
         with torch.no_grad():
             embedded = [self._embed(piece) for piece in pieces]
         image, text = (torch.cat(side).requires_grad_() for side in zip(*embedded, strict=True))
-        loss = contrastive_loss(image, text, self.model.heads.scale, batch.positives)
+        loss = self._loss(image, text, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         self.generator.set_state(begun)
         for piece, *gradients in zip(pieces, *_split(pieces, image, text), strict=True):
             torch.autograd.backward(self._embed(piece), gradients)
         return float(loss.detach())
+
+    def _loss(self, image: Tensor, text: Tensor, batch: Batch) -> Tensor:
+        return contrastive_loss(image, text, self.model.heads.scale, batch.positives.to(image.device))
 
     def _embed(self, batch: Batch) -> tuple[Tensor, Tensor]:
         heads = self.model.heads
@@ -155,11 +162,11 @@ class Trainer:
         return heads.embed_images(image), heads.embed_texts(text)
 
     def _hide(self, features: Tensor) -> Tensor:
-        """Dropout from our own generator, so that a repeated round gives the same delta."""
+        """Dropout from our own generator (the CPU's), so that a repeated round hides the same on every device."""
         if not self.config.dropout:
             return features
         kept = torch.rand(features.shape, generator=self.generator) >= self.config.dropout
-        return features * kept / (1 - self.config.dropout)
+        return features * kept.to(features.device) / (1 - self.config.dropout)
 
     def _pull_to_the_start(self) -> None:
         """The gradient of FedProx's term, mu/2 ‖w − w₀‖² (Li et al. 2020), added to the loss's."""

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from federation.device import compute_device
 from federation.errors import WeightsError
 from federation.presets import Preset, resolve
 from federation.torch_fixes import prepare_for_open_clip
@@ -49,8 +50,9 @@ class Towers:
         self, preset: Preset, *, image: Tower, text: Tower, tokenizer: Any, projections: Projections | None
     ) -> None:
         self.preset, self.image, self.text, self.projections = preset, image, text, projections
+        self.device = compute_device()
         for stage in (*image.modules(), *text.modules()):
-            stage.eval().requires_grad_(False)
+            stage.eval().requires_grad_(False).to(self.device)
         self._tokenizer = tokenizer
         self._masks_padding = "hf_model_name" in preset.open_clip["text_cfg"]
         # Fast tokenizers fail ("Already borrowed") when two threads use one.

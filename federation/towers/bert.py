@@ -38,7 +38,8 @@ class _Layer(Stage):
 
     def forward(self, hidden: Hidden) -> Hidden:
         """(B, L, W) → (B, L, W); no token looks at padding."""
-        padding = torch.zeros(hidden.values.shape[:2]).masked_fill(~_is_word(hidden), torch.finfo(torch.float32).min)
+        is_word = _is_word(hidden)
+        padding = torch.zeros_like(is_word, dtype=torch.float32).masked_fill(~is_word, torch.finfo(torch.float32).min)
         out = self.layer(hidden.values, attention_mask=padding[:, None, None, :])
         return Hidden(out[0] if isinstance(out, tuple) else out, hidden.lengths)
 
@@ -53,4 +54,5 @@ class _MeanPooling(Stage):
 def _is_word(hidden: Hidden) -> Tensor:
     if hidden.lengths is None:
         raise AssertionError("token states come with their lengths")
-    return torch.arange(hidden.values.shape[1])[None, :] < hidden.lengths[:, None]
+    places = torch.arange(hidden.values.shape[1], device=hidden.values.device)
+    return places[None, :] < hidden.lengths[:, None]

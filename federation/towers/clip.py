@@ -99,5 +99,5 @@ class _TextExit(Stage):
         """(B, L, W) → (B, W): the state at the end-of-text token, which is the last that is no padding."""
         if hidden.lengths is None:
             raise AssertionError("token states come with their lengths")
-        ends = hidden.values[torch.arange(len(hidden)), hidden.lengths - 1]
+        ends = hidden.values[torch.arange(len(hidden), device=hidden.values.device), hidden.lengths - 1]
         return Hidden(self.ln_final(ends))

@@ -25,6 +25,11 @@ class Hidden:
     def __len__(self) -> int:
         return len(self.values)
 
+    def to(self, device: torch.device) -> Hidden:
+        """The same on another device; itself where it is there already."""
+        lengths = None if self.lengths is None else self.lengths.to(device)
+        return Hidden(self.values.to(device), lengths)
+
 
 class Stage(nn.Module):
     """One step from Hidden to Hidden."""

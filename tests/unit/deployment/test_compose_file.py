@@ -27,6 +27,12 @@ def defaults() -> dict[str, str]:
     return {name: value for name, _, value in lines if not name.startswith("#")}
 
 
+def with_defaults() -> list[tuple[str, str]]:
+    """Variables and the defaults that the compose files give them."""
+    texts = ((ROOT / file).read_text() for file in ("docker-compose.yaml", "docker/gpu.yaml"))
+    return [pair for text in texts for pair in re.findall(r"\$\{(\w+):?-([^}]*)\}", text)]
+
+
 @each_service
 def test_it_runs_as_an_ordinary_user(name: str) -> None:
     user = SERVICES[name]["user"].split(":")[0]
@@ -134,12 +140,20 @@ def test_all_that_it_waits_for_has_its_profiles(name: str) -> None:
 
 
 def test_every_default_stands_in_the_example_of_env() -> None:
-    text = (ROOT / "docker-compose.yaml").read_text()
-    used = dict(re.findall(r"\$\{(\w+):?-([^}]*)\}", text))
-    assert used == defaults()
+    assert dict(with_defaults()) == defaults()
 
 
 def test_every_variable_of_the_example_is_used_once_with_one_default() -> None:
-    text = (ROOT / "docker-compose.yaml").read_text()
-    pairs = set(re.findall(r"\$\{(\w+):?-([^}]*)\}", text))
+    pairs = set(with_defaults())
     assert len({name for name, _ in pairs}) == len(pairs)
+
+
+def test_with_gpus_whatever_trains_or_evaluates_has_them_and_nothing_else_changes() -> None:
+    services = yaml.safe_load((ROOT / "docker" / "gpu.yaml").read_text())["services"]
+    trains = {name for name in SERVICES if name.startswith("clientapps-")} | {"coordinator"}
+    assert set(services) == trains | {"setup"}
+    for name in trains:
+        (devices,) = services[name]["deploy"]["resources"]["reservations"]["devices"]
+        assert (devices["driver"], devices["capabilities"]) == ("nvidia", ["gpu"])
+        assert set(services[name]) == {"deploy", "environment"}
+    assert set(services["setup"]["build"]["args"]) <= set(SERVICES["setup"]["build"]["args"])
