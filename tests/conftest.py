@@ -11,7 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 FASHION = Path(__file__).resolve().parents[2] / "shared" / "fashion"
 
 
-class FoldersTogether(LoadScopeScheduling):
+class FoldersTogether(LoadScopeScheduling):  # type: ignore[misc]  # its package is not typed
     """A folder of tests/integration or tests/unit, whose tests share services, is run by one process, in order."""
 
     def _split_scope(self, nodeid: str) -> str:
