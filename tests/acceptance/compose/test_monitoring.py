@@ -11,8 +11,8 @@ import pytest
 
 from tests.acceptance.compose.deployment import PORTS, Deployment
 from tests.acceptance.compose.use import API
-from tests.integration.stack.observability.scraping import DASHBOARDS, is_ready, samples, until, without_data
-from tests.integration.stack.observability.searching import keep_searching
+from tests.integration.stack.watched.scraping import DASHBOARDS, is_ready, samples, until, without_data
+from tests.integration.stack.watched.searching import keep_searching
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 WINDOW = "1m"

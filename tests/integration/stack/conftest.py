@@ -1,4 +1,7 @@
-"""One running stack that all tests in here share. It is real: real servers, real files, real ports."""
+"""One running stack that all tests in here share. It is real: real servers, real files, real ports.
+
+They stand in the order of its life: what is watched comes last, as it promotes the run unasked.
+"""
 
 from __future__ import annotations
 

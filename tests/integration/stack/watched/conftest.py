@@ -17,7 +17,7 @@ from server.checkpoints import RunFolder
 from server.indexing import build_index
 from server.promotion import promote
 from server.stores import open_stores
-from tests.integration.stack.observability.scraping import until
+from tests.integration.stack.watched.scraping import until
 
 READER, PASSWORD = "ana", "a password for tests"
 

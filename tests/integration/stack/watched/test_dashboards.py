@@ -18,7 +18,7 @@ import pytest
 
 from core.settings import Settings
 from embedded.stack import Stack
-from tests.integration.stack.observability.scraping import (
+from tests.integration.stack.watched.scraping import (
     CONFIG,
     DASHBOARDS,
     ROOT,
@@ -28,7 +28,7 @@ from tests.integration.stack.observability.scraping import (
     until,
     without_data,
 )
-from tests.integration.stack.observability.searching import keep_searching
+from tests.integration.stack.watched.searching import keep_searching
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 

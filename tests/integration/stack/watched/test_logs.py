@@ -12,8 +12,8 @@ from embedded.stack import Stack
 from server.checkpoints import RunFolder
 from server.monitoring.services import flower_of
 from server.stores import open_stores
-from tests.integration.stack.observability.conftest import PASSWORD, READER
 from tests.integration.stack.shared import CLIENTS
+from tests.integration.stack.watched.conftest import PASSWORD, READER
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 

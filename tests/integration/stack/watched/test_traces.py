@@ -13,7 +13,7 @@ from api.app import create_app
 from api.wiring import connected
 from core.settings import Settings
 from tests import spans
-from tests.integration.stack.observability.scraping import until
+from tests.integration.stack.watched.scraping import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 SEARCH = "query ($t: String!) { searchByText(text: $t, limit: 3) { hits { product { id productDisplayName } } } }"
