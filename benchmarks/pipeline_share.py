@@ -96,7 +96,7 @@ def main() -> None:
         wall_s = time.monotonic() - began
         watch.over.set()
         watch.join()
-        training = airflow.result("federated_finetune", RUN, "train")
+        training = airflow.result(PIPELINE[1], runs[1].run_id, "train")
         tracker = Tracker(settings.required("mlflow_uri"))
         tracker.set_alias(PREVIOUS, _another_version(tracker))
         rollbacks = [float(rollback(settings, reason="benchmark")["seconds"]) for _ in range(ROLLBACKS)]
