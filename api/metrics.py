@@ -42,7 +42,7 @@ class ApiMetrics:
         self._searches = Histogram(
             "tejido_api_search_seconds",
             "Time that a search took: encoding, neighbours, rows.",
-            ("kind", "index"),
+            ("kind", "route"),
             buckets=BUCKETS_S,
             registry=registry,
         )
@@ -68,9 +68,9 @@ class ApiMetrics:
         with self._operations.labels(name).time():
             yield
 
-    def search(self, kind: str, seconds: float, *, is_exact: bool) -> None:
-        """A search was answered."""
-        self._searches.labels(kind, "exact" if is_exact else "approximate").observe(seconds)
+    def search(self, kind: str, seconds: float, *, route: str) -> None:
+        """A search was answered, by this way of the index's router."""
+        self._searches.labels(kind, route).observe(seconds)
 
     def query_vector(self, *, was_cached: bool) -> None:
         """The vector of a query was looked for in the cache."""

@@ -31,6 +31,9 @@ class SearchPage:
     model_hash: str
     catalogue_version: str
     exact: bool
+    route: str
+    recall: float | None
+    matching: int
     truncated: bool
     next_cursor: str | None
 
@@ -68,7 +71,7 @@ class Search:
             vector = vector_of(model)
         found = self.index.search(vector, page.limit, filters=page.wanted or EVERYTHING, offset=offset, version=version)
         rows = {row.id: row for row in self.files.files([hit.product_id for hit in found.hits])}
-        self.metrics.search(kind, watch.seconds, is_exact=found.is_exact)
+        self.metrics.search(kind, watch.seconds, route=found.route)
         end = offset + page.limit
         may_go_on = end + page.limit <= MAX_DEPTH
         return SearchPage(
@@ -79,6 +82,9 @@ class Search:
             model_hash=model.index.model_hash,
             catalogue_version=model.index.catalogue_version,
             exact=found.is_exact,
+            route=found.route,
+            recall=found.expected_recall,
+            matching=found.passing,
             truncated=found.is_truncated or (found.has_more and not may_go_on),
             next_cursor=page.cursor(version, end) if found.has_more and may_go_on else None,
         )

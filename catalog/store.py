@@ -13,8 +13,9 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from catalog.database import Database
-from catalog.filters import ProductFilter, checked_page
-from catalog.sql import queries, where
+from catalog.filters import ProductFilter, checked_page, parameters, where
+from catalog.index.following import follow_catalogue
+from catalog.sql import queries
 
 FILES = queries("files.sql")
 NO_FILTER = ProductFilter()
@@ -87,6 +88,8 @@ class CatalogueStore:
     def replace_products(self, rows: Iterable[FashionFile], *, before_commit: Callable[[], None] | None = None) -> int:
         """Put ``rows`` in place of all rows, in one transaction, in constant memory.
 
+        A row that was there and is no other keeps its ``created_at``; the index follows in the same transaction.
+
         Args:
             rows: the new rows; ids are distinct.
             before_commit: called when all rows are in and before any reader sees them; if it raises, nothing changes.
@@ -96,11 +99,16 @@ class CatalogueStore:
         """
         count = 0
         with self._database.transaction() as connection, connection.cursor() as cursor:
-            cursor.execute(FILES["clear_files"])
-            with cursor.copy(FILES["copy_files"].format(columns=COLUMNS)) as copy:
+            cursor.execute(FILES["create_incoming"])
+            with cursor.copy(FILES["copy_incoming"].format(columns=COLUMNS)) as copy:
                 for row in rows:
                     copy.write_row(astuple(row))
                     count += 1
+            slots = {"columns": COLUMNS, "content": _content(None)}
+            slots |= {"of_incoming": _content("incoming"), "of_file": _content("file")}
+            for step in ("delete_absent", "update_changed", "insert_new"):
+                cursor.execute(FILES[step].format(**slots))
+            follow_catalogue(connection)
             cursor.execute(FILES["analyze_files"])
             if before_commit:
                 before_commit()
@@ -115,7 +123,7 @@ class CatalogueStore:
         limit, offset = checked_page(limit, offset)
         conditions = filters.conditions()
         query = FILES["files_page"].format(columns=COLUMNS, where=where(conditions))
-        return self._files(query, {**conditions, "limit": limit, "offset": offset})
+        return self._files(query, {**parameters(conditions), "limit": limit, "offset": offset})
 
     def file(self, file_id: int) -> FashionFile | None:
         """One row, or None."""
@@ -133,7 +141,7 @@ class CatalogueStore:
         facets: dict[str, list[FacetValue]] = defaultdict(list)
         with self._database.transaction() as connection:
             query = FILES["facets"].format(where=where(conditions))
-            for attribute, value, products in connection.execute(query, conditions):
+            for attribute, value, products in connection.execute(query, parameters(conditions)):
                 facets[attribute].append(FacetValue(value, products))
         return dict(facets)
 
@@ -183,3 +191,9 @@ class CatalogueStore:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def _content(table: str | None) -> sql.Composed:
+    """All columns but when the row was written, of one table."""
+    names = [f.name for f in fields(FashionFile) if f.name != "created_at"]
+    return sql.SQL(", ").join(sql.Identifier(table, name) if table else sql.Identifier(name) for name in names)

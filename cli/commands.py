@@ -75,7 +75,11 @@ TREE: dict[str, Command | Group] = {
     ),
     "index": Group(
         "Build an index version and see which one is live.",
-        {"build": Command("cli.index.build"), "status": Command("cli.index.status")},
+        {
+            "build": Command("cli.index.build"),
+            "status": Command("cli.index.status"),
+            "verify": Command("cli.index.verify"),
+        },
     ),
     "client": Group(
         "Add clients to a deployment in containers.",

@@ -83,7 +83,12 @@ def require_champion(tracker: Champion, version: str) -> None:
 def _build(index: IndexStore, gallery: Gallery, model: ServedModel, progress: Progress) -> int:
     products = gallery.products
     version = index.begin(
-        model.name, model.version, gallery.catalogue_version, model.encoder.dimension, model_hash=model.content_hash
+        model.name,
+        model.version,
+        gallery.catalogue_version,
+        model.encoder.dimension,
+        model_hash=model.content_hash,
+        expected=len(products),
     )
     progress.update(STAGE, 0, len(products))
     for start in range(0, len(products), ADD_AT_ONCE):

@@ -10,6 +10,7 @@ import strawberry
 
 from api.body import MAX_IMAGE_BYTES
 from api.errors import ArgumentInvalid, ImageInvalid
+from catalog.errors import FilterInvalid
 from catalog.filters import ProductFilter
 
 MAX_LIMIT = 100
@@ -34,35 +35,47 @@ UPLOAD = strawberry.scalar(
 )
 
 
-@strawberry.input(description="Only products with exactly these attributes.")
+@strawberry.input(description="Only products that have, of each attribute that is given, one of the values.")
 class FileFilter:
-    """Every attribute that is given must match."""
+    """Every attribute that is given must match; a single value may stand for a list of one."""
 
-    master_category: str | None = None
-    sub_category: str | None = None
-    article_type: str | None = None
-    gender: str | None = None
-    base_colour: str | None = None
-    season: str | None = None
-    year: str | None = None
-    usage: str | None = None
+    master_category: list[str] | None = None
+    sub_category: list[str] | None = None
+    article_type: list[str] | None = None
+    gender: list[str] | None = None
+    base_colour: list[str] | None = None
+    season: list[str] | None = None
+    year: list[str] | None = None
+    usage: list[str] | None = None
+    owner: list[str] | None = None
+    year_from: int | None = None
+    year_to: int | None = None
 
     def checked(self) -> ProductFilter:
         """The same filter in the catalogue's words.
 
         Raises:
-            ArgumentInvalid: a value is too long, or the year is no number.
+            ArgumentInvalid: a value is too long, a list is empty or too long, or a year is no number.
         """
-        return ProductFilter(
-            master_category=_text("masterCategory", self.master_category),
-            sub_category=_text("subCategory", self.sub_category),
-            article_type=_text("articleType", self.article_type),
-            gender=_text("gender", self.gender),
-            base_colour=_text("baseColour", self.base_colour),
-            season=_text("season", self.season),
-            year=_year(self.year),
-            usage=_text("usage", self.usage),
+        years = _values("year", self.year)
+        wanted = ProductFilter(
+            master_category=_values("masterCategory", self.master_category),
+            sub_category=_values("subCategory", self.sub_category),
+            article_type=_values("articleType", self.article_type),
+            gender=_values("gender", self.gender),
+            base_colour=_values("baseColour", self.base_colour),
+            season=_values("season", self.season),
+            year=None if years is None else tuple(_year(value) for value in years),
+            usage=_values("usage", self.usage),
+            owner=_values("owner", self.owner),
+            year_from=self.year_from,
+            year_to=self.year_to,
         )
+        try:
+            wanted.conditions()
+        except FilterInvalid as error:
+            raise ArgumentInvalid(error.message, hint=error.hint) from None
+        return wanted
 
 
 def checked_page(limit: int, offset: int) -> tuple[int, int]:
@@ -112,9 +125,11 @@ def _text(name: str, value: str | None, *, allow_newlines: bool = False) -> str 
     return value
 
 
-def _year(value: str | None) -> int | None:
-    if value is None:
-        return None
+def _values(name: str, values: list[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(_text(name, value) or "" for value in values)
+
+
+def _year(value: str) -> int:
     if not (value.isascii() and value.isdigit() and len(value) <= 4):
         raise ArgumentInvalid(f"year is {value[:20]!r}.", hint='Give it as four digits, as in "2012".')
     return int(value)

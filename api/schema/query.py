@@ -46,18 +46,22 @@ async def files_by_filters(
     offset: int = 0,
 ) -> list[FashionFile]:
     """A page of the products with these attributes."""
-    wanted = FileFilter(
-        master_category=master_category,
-        sub_category=sub_category,
-        article_type=article_type,
-        gender=gender,
-        base_colour=base_colour,
-        season=season,
-        year=year,
-        usage=usage,
-    ).checked()
+    given = {
+        "master_category": master_category,
+        "sub_category": sub_category,
+        "article_type": article_type,
+        "gender": gender,
+        "base_colour": base_colour,
+        "season": season,
+        "year": year,
+        "usage": usage,
+    }
+    wanted = FileFilter()
+    for name, value in given.items():
+        setattr(wanted, name, None if value is None else [value])
+    passing = wanted.checked()
     limit, offset = checked_page(limit, offset)
-    rows = await _answered(info, lambda services: services.files.files_by_filters(wanted, limit, offset))
+    rows = await _answered(info, lambda services: services.files.files_by_filters(passing, limit, offset))
     return [FashionFile.of(row) for row in rows]
 
 

@@ -75,6 +75,14 @@ class SearchAnswer:
     model_hash: str = readable(description="Content hash of that model: a number may be given twice, this is not.")
     catalogue_version: str = readable(description="The catalogue whose products the index holds.")
     exact: bool = readable(description="Whether every product was compared; false: an approximate index was used.")
+    route: str = readable(
+        description="The way the search took: exact, graph (of all products) or partial_graph (of one value)."
+    )
+    recall: float | None = readable(
+        description="Share of the ten nearest that such searches find, as last measured; 1 where every product was "
+        "compared, null where it was not measured."
+    )
+    matching: int = readable(description="About how many products pass the filter; exact for one attribute.")
     truncated: bool = readable(
         description="Whether the search was cut short: there are more products, which cannot be paged to."
     )
@@ -90,6 +98,9 @@ class SearchAnswer:
             model_hash=answer.model_hash,
             catalogue_version=answer.catalogue_version,
             exact=answer.exact,
+            route=answer.route,
+            recall=answer.recall,
+            matching=answer.matching,
             truncated=answer.truncated,
             next_cursor=answer.next_cursor,
         )

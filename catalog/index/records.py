@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
+
+from catalog.filters import Condition, Value
 
 State = Literal["building", "verified", "live", "retired"]
+Route = Literal["exact", "graph", "partial_graph"]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """An HNSW graph over the products that have one value of one attribute; over all, where ``column`` is None."""
+
+    column: str | None
+    value: Value | None
+    products: int
+    ef: int
+    """The smallest ``hnsw.ef_search`` tried with which it finds what it should."""
+    recall: float | None = None
+    """Recall@10 against exact search among its products, with that; None until verified."""
+
+    @property
+    def condition(self) -> Condition | None:
+        """What its products have in common."""
+        return None if self.column is None or self.value is None else Condition(self.column, (self.value,))
+
+
+@dataclass(frozen=True, slots=True)
+class RecallBucket:
+    """How well filtered searches of one range of selectivity found what exact search finds."""
+
+    share_up_to: float | None
+    """The filters let through at most this share of all products, and more than the bucket before; None: no filter."""
+    searches: int
+    recall_at_10: float
+    short: int
+    """Searches that gave fewer products than there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +63,19 @@ class IndexVersion:
     """Share of exact search's first ten that the HNSW index finds; None until verified."""
     created_at: datetime
     live_at: datetime | None
+    added: int = 0
+    """Vectors so far, while it is built."""
+    expected: int | None = None
+    """Vectors that it will have, as its builder said."""
+    graphs: tuple[Graph, ...] = ()
+    recall: tuple[RecallBucket, ...] = ()
+
+    @classmethod
+    def of_row(cls, **columns: Any) -> IndexVersion:
+        """What a row of ``index_versions`` says."""
+        graphs = tuple(_of(Graph, graph) for graph in columns.pop("graphs"))
+        recall = tuple(_of(RecallBucket, bucket) for bucket in columns.pop("recall"))
+        return cls(**columns, graphs=graphs, recall=recall)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +93,38 @@ class Answer:
     hits: list[Hit]
     version: IndexVersion
     is_exact: bool
-    """Every product that passes the filter was compared; otherwise the HNSW index chose."""
+    """Every product that passes the filter was compared; otherwise an HNSW graph chose."""
     has_more: bool
     """There are more hits after these."""
     is_truncated: bool
-    """The HNSW index ended before it found as many as were asked for, though there are more products."""
+    """There may be more products that pass the filter, of which the search cannot tell."""
+    route: Route = "exact"
+    passing: int = 0
+    """About how many products pass the filter; exact for one attribute."""
+
+    @property
+    def expected_recall(self) -> float | None:
+        """Share of the ten nearest that such a search finds: 1 where all were compared, else as last measured.
+
+        None where searches of this selectivity were not measured.
+        """
+        if self.is_exact:
+            return 1.0
+        return next((bucket.recall_at_10 for bucket in self._buckets()), None)
+
+    def _buckets(self) -> list[RecallBucket]:
+        """Those that it falls into, the narrowest first."""
+        products = self.version.products or 0
+        if self.passing >= products:
+            return [bucket for bucket in self.version.recall if bucket.share_up_to is None]
+        return [
+            bucket
+            for bucket in self.version.recall
+            if bucket.share_up_to is not None and self.passing <= bucket.share_up_to * products
+        ]
+
+
+def _of(record: Any, values: Mapping[str, Any]) -> Any:
+    """A record of what JSON holds; fields of other versions are passed over."""
+    known = {field.name for field in fields(record)}
+    return record(**{name: value for name, value in values.items() if name in known})

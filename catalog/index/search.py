@@ -1,7 +1,9 @@
-"""Finding the nearest products: by comparing all that pass a filter, or through the HNSW index."""
+"""Finding the nearest products, by the way that the router chose."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,20 +11,23 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from catalog.database import Connection
-from catalog.filters import ProductFilter
-from catalog.index.records import Answer, Hit, IndexVersion
-from catalog.index.vectors import as_text
-from catalog.sql import queries, where
+from catalog.filters import Condition, parameters, where
+from catalog.index.records import Answer, Graph, Hit, IndexVersion
+from catalog.index.router import Plan
+from catalog.index.vectors import Halfvec
+from catalog.sql import queries
 
 INDEX = queries("index.sql")
-# Up to here comparing all takes a few milliseconds and misses nothing.
-EXACT_PRODUCTS = 5_000
-# The largest that pgvector takes; pages beyond it are compared exactly, so that no page skips or repeats a product.
-MAX_EF = 1_000
-MIN_EF = 200
-RECALL_AT = 10
-# Half-precision rounding: two vectors this near in score are the same distance away.
-SAME_SCORE = 1e-4
+# Planned anew each time, as a plan for any value knows none; and vectors that are searched are in memory.
+SETTINGS: Mapping[str, str] = {"plan_cache_mode": "force_custom_plan", "random_page_cost": "1.1"}
+# Walk the graph and look at each product: the planner, which cannot see how far the walk must go, is otherwise drawn to
+# comparing everything.
+GRAPH_SETTINGS: Mapping[str, str] = {
+    "hnsw.iterative_scan": "relaxed_order",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_sort": "off",
+}
 
 
 def vectors_of(version: IndexVersion) -> sql.Identifier:
@@ -34,57 +39,97 @@ def find(
     connection: Connection,
     version: IndexVersion,
     vector: NDArray[np.float32],
+    plan: Plan,
+    conditions: Sequence[Condition],
     *,
     k: int,
-    offset: int,
-    filters: ProductFilter,
+    offset: int = 0,
 ) -> Answer:
-    """The ``k`` products nearest to ``vector`` after the first ``offset``."""
-    conditions = filters.conditions()
-    products = version.products or 0
-    is_exact = bool(conditions) or products <= EXACT_PRODUCTS or offset + k >= MAX_EF
-    # One more than asked for tells whether there are more.
-    values: dict[str, Any] = {**conditions, "query": as_text(vector), "offset": offset, "fetch": k + 1}
-    if is_exact:
-        query = INDEX["search_exact"].format(where=where(conditions), vectors=vectors_of(version))
-    else:
-        values["fetch"] += offset
-        query = INDEX["search_graph"].format(vectors=vectors_of(version), dimension=sql.Literal(version.dimension))
-        use_graph(connection, at_least=values["fetch"])
-    hits = [Hit(product_id, score) for product_id, score in connection.execute(query, values)]
-    is_truncated = not is_exact and len(hits) <= k and offset + len(hits) < products
-    return Answer(hits[:k], version, is_exact, has_more=len(hits) > k, is_truncated=is_truncated)
+    """The ``k`` products nearest to ``vector`` after the first ``offset``.
 
-
-def use_graph(connection: Connection, *, at_least: int) -> None:
-    """Let this transaction's HNSW scans look at enough candidates, and go on until a query has its rows."""
-    settings = {
-        "hnsw.ef_search": str(min(max(MIN_EF, 2 * at_least), MAX_EF)),
-        "hnsw.iterative_scan": "relaxed_order",
-        # Walk the graph and look each product up: the planner, which cannot see how far the scan must go, is otherwise
-        # drawn to joining everything first.
-        "enable_seqscan": "off",
-        "enable_sort": "off",
-        "enable_hashjoin": "off",
-        "enable_mergejoin": "off",
-    }
-    for name, value in settings.items():
-        connection.execute("SELECT set_config(%s, %s, true)", (name, value))
-
-
-def measure_recall(connection: Connection, version: IndexVersion, vectors: NDArray[np.float32]) -> float:
-    """Mean share of exact search's first ten that the HNSW index finds, over (N, D) query vectors.
-
-    A hit as near as the exact tenth counts, so that equal pictures cannot lower the figure.
+    One more than asked for is looked for, which tells whether there are more. A walk through a graph that ends before
+    it has found enough is followed by comparing all: no filter ever costs hits.
     """
-    slots = {"vectors": vectors_of(version), "dimension": sql.Literal(version.dimension)}
-    exact_query, graph_query = (INDEX[name].format(**slots) for name in ("nearest_exact", "nearest_graph"))
-    use_graph(connection, at_least=RECALL_AT)
-    shares = []
-    for vector in vectors:
-        values = {"query": as_text(vector), "fetch": RECALL_AT}
-        exact = [score for (score,) in connection.execute(exact_query, values)]
-        graph = [score for (score,) in connection.execute(graph_query, values)]
-        found = sum(score >= exact[-1] - SAME_SCORE for score in graph)
-        shares.append(min(found / len(exact), 1.0))
-    return float(np.mean(shares))
+    hits = _rows(connection, version, vector, plan, conditions, fetch=k + 1, offset=offset)
+    if plan.graph is not None and len(hits) <= k:
+        plan = Plan("exact", plan.passing)
+        hits = _rows(connection, version, vector, plan, conditions, fetch=k + 1, offset=offset)
+    return Answer(
+        hits[:k],
+        version,
+        is_exact=plan.graph is None,
+        has_more=len(hits) > k,
+        is_truncated=False,
+        route=plan.route,
+        passing=plan.passing,
+    )
+
+
+def _rows(
+    connection: Connection,
+    version: IndexVersion,
+    vector: NDArray[np.float32],
+    plan: Plan,
+    conditions: Sequence[Condition],
+    *,
+    fetch: int,
+    offset: int,
+) -> list[Hit]:
+    with connection.pipeline():
+        # On their way together, as each would wait for as long as a small search takes.
+        *_, found = [
+            connection.execute(query, values)
+            for query, values in statements(version, vector, plan, conditions, fetch=fetch, offset=offset)
+        ]
+    return [Hit(product_id, score) for product_id, score in found]
+
+
+def statements(
+    version: IndexVersion,
+    vector: NDArray[np.float32],
+    plan: Plan,
+    conditions: Sequence[Condition],
+    *,
+    fetch: int,
+    offset: int,
+) -> list[tuple[bytes, dict[str, Any]]]:
+    """Settings until the end of the transaction, and the search itself with its parameters."""
+    left = tuple(conditions) if plan.graph is None else plan.rest
+    values = parameters(left) | {"query": Halfvec(vector), "fetch": fetch, "offset": offset}
+    if plan.graph is not None:
+        values["look_at"] = max(plan.look_at, offset + fetch)
+    query = _query(version.id, version.dimension, plan.graph, tuple(_shape(condition) for condition in left))
+    return [(_settings(plan.ef), {}), (query, values)]
+
+
+def _shape(condition: Condition) -> Condition:
+    """A condition of whose values nothing is left but whether there is none, one or more of them."""
+    low, high = (None if bound is None else 0 for bound in (condition.low, condition.high))
+    return Condition(condition.column, ("",) * min(len(condition.values), 2), low, high)
+
+
+@lru_cache(maxsize=512)
+def _query(version: int, dimension: int, graph: Graph | None, left: tuple[Condition, ...]) -> bytes:
+    """The statement for conditions of these columns; composing one takes as long as a small search."""
+    vectors = sql.Identifier(f"product_vectors_{version}")
+    slots: dict[str, Any] = {"vectors": vectors, "dimension": sql.Literal(dimension)}
+    if graph is None:
+        return INDEX["search_exact"].format(**slots, where=where(left)).as_bytes(None)
+    return INDEX["search_graph"].format(**slots, where=_in_graph(graph, left)).as_bytes(None)
+
+
+@lru_cache(maxsize=512)
+def _settings(ef: int) -> bytes:
+    """One statement for all; ``ef`` of 0 walks no graph."""
+    settings = {**SETTINGS, **({**GRAPH_SETTINGS, "hnsw.ef_search": str(ef)} if ef else {})}
+    terms = [sql.SQL("set_config({}, {}, true)").format(name, value) for name, value in settings.items()]
+    return sql.SQL("SELECT {}").format(sql.SQL(", ").join(terms)).as_bytes(None)
+
+
+def _in_graph(graph: Graph, rest: tuple[Condition, ...]) -> sql.Composable:
+    """The graph's own condition by its literal value, by which the planner knows the graph, and the others."""
+    if graph.column is None:
+        return where(rest)
+    value = sql.Literal(graph.value).as_string(None).replace("%", "%%")
+    own = sql.SQL("{} = {}").format(sql.Identifier(graph.column), sql.SQL(value))
+    return sql.SQL("{} AND {}").format(own, where(rest))

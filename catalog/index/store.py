@@ -9,7 +9,9 @@ Queries only ever see the live version, whole: it becomes live in one transactio
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from types import TracebackType
 from typing import Self
@@ -18,19 +20,27 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
-from psycopg.rows import class_row
+from psycopg.rows import kwargs_row
+from psycopg.types.json import Jsonb
 
 from catalog.database import Connection, Database
 from catalog.errors import IndexRecallLow, IndexStateInvalid, IndexVersionMissing, VectorsInvalid
-from catalog.filters import ProductFilter, checked_page
-from catalog.index.records import Answer, IndexVersion, State
-from catalog.index.search import INDEX, find, measure_recall, vectors_of
+from catalog.filters import ATTRIBUTES, ProductFilter, checked_page
+from catalog.index.census import SAMPLE, IndexCensus
+from catalog.index.graphs import build_graphs, value_counts
+from catalog.index.records import Answer, Graph, IndexVersion, RecallBucket, State
+from catalog.index.router import plan
+from catalog.index.search import INDEX, find, vectors_of
 from catalog.index.vectors import COPY_END, COPY_HEADER, checked_vectors, copy_rows
+from catalog.index.verification import GRAPH_QUERIES, measured, tuned
 
 MIN_RECALL = 0.9
 NO_FILTER = ProductFilter()
-# Both live for the length of one statement; without workers, as those need shared memory that containers lack.
-BUILD_SETTINGS = {"maintenance_work_mem": "256MB", "max_parallel_maintenance_workers": "0"}
+ATTRIBUTE_COLUMNS = sql.SQL(", ").join(sql.Identifier(name) for name in ATTRIBUTES)
+CENSUS_S = 300.0
+"""How long counts of an index version are believed; they move only by single products that are written or removed."""
+
+ROWS = kwargs_row(IndexVersion.of_row)
 
 
 class IndexStore:
@@ -42,17 +52,29 @@ class IndexStore:
 
     def __init__(self, database: str | Database) -> None:
         self._database = Database(database) if isinstance(database, str) else database
+        self._known: dict[int, tuple[float, IndexVersion, IndexCensus]] = {}
 
     def begin(
-        self, model_name: str, model_version: str, catalogue_version: str, dimension: int, *, model_hash: str = ""
+        self,
+        model_name: str,
+        model_version: str,
+        catalogue_version: str,
+        dimension: int,
+        *,
+        model_hash: str = "",
+        expected: int | None = None,
     ) -> int:
-        """Begin a version and return its id; versions that an earlier build left unfinished are removed."""
+        """Begin a version and return its id; versions that an earlier build left unfinished are removed.
+
+        ``expected`` is the number of vectors that it will have, for whoever follows the build.
+        """
         values = {
             "model_name": model_name,
             "model_version": model_version,
             "model_hash": model_hash,
             "catalogue_version": catalogue_version,
             "dimension": dimension,
+            "expected": expected,
         }
         with self._database.transaction() as connection:
             _drop(connection, [row[0] for row in connection.execute(INDEX["unfinished"]).fetchall()])
@@ -63,7 +85,9 @@ class IndexStore:
         return version.id
 
     def add(self, version: int, ids: Sequence[int], vectors: NDArray[np.floating]) -> None:
-        """Add (N, D) unit vectors of ``ids``; kept at half precision. All of a call are added, or none.
+        """Add (N, D) unit vectors of ``ids``, at half precision, with the attributes that the catalogue has of them.
+
+        All of a call are added, or none; a product that is published no more is left out.
 
         Raises:
             VectorsInvalid: shape, length or a repeated id.
@@ -76,47 +100,62 @@ class IndexStore:
             floats = checked_vectors(vectors, building.dimension)
             if len(ids) != len(floats):
                 raise VectorsInvalid(f"{len(ids)} ids came with {len(floats)} vectors.")
+            slots = {"vectors": vectors_of(building), "attributes": ATTRIBUTE_COLUMNS}
             try:
-                query = INDEX["copy_vectors"].format(vectors=vectors_of(building))
-                with connection.cursor() as cursor, cursor.copy(query) as copy:
+                connection.execute(INDEX["create_arriving"].format(dimension=sql.Literal(building.dimension)))
+                with connection.cursor() as cursor, cursor.copy(INDEX["copy_arriving"]) as copy:
                     copy.write(COPY_HEADER + copy_rows(ids, floats) + COPY_END)
+                added = connection.execute(INDEX["add_arriving"].format(**slots)).rowcount
             except psycopg.errors.UniqueViolation as error:
                 raise VectorsInvalid(f"An id was added twice: {error.diag.message_detail}") from error
+            connection.execute(INDEX["added"], {"id": version, "added": added})
 
     def finish(self, version: int) -> int:
-        """Build the HNSW index over what was added; returns the number of products. Takes seconds per 10,000."""
+        """Build the graphs over what was added; returns the number of products. Takes seconds per 10,000."""
         with self._database.transaction() as connection:
             building = _version(connection, version, state="building", for_update=True)
-            for name, value in BUILD_SETTINGS.items():
-                connection.execute("SELECT set_config(%s, %s, true)", (name, value))
-            if building.products is None:
-                connection.execute(INDEX["build_graph"].format(vectors=vectors_of(building)))
-                connection.execute(INDEX["analyze"].format(vectors=vectors_of(building)))
+            graphs = building.graphs or build_graphs(connection, building, building.added)
             query = INDEX["finish"].format(vectors=vectors_of(building))
-            (products,) = connection.execute(query, {"id": version}).fetchone() or (0,)
+            values = {"id": version, "graphs": _as_json(graphs)}
+            (products,) = connection.execute(query, values).fetchone() or (0,)
         return int(products)
 
-    def verify(self, version: int, queries: NDArray[np.floating], *, min_recall: float = MIN_RECALL) -> float:
-        """Recall@10 of the HNSW index against exact search over (N, D) unit query vectors; then ``verified``.
+    def verify(self, version: int, queries: NDArray[np.floating], *, min_recall: float = MIN_RECALL) -> IndexVersion:
+        """Measure recall@10 against exact search with (N, D) unit query vectors, then say ``verified``.
+
+        Each graph gets the smallest ef with which it finds 99 %; then searches under filters of every selectivity are
+        measured as the router answers them. A version that is live or retired can be measured again.
 
         Raises:
-            IndexRecallLow: below ``min_recall``; the version stays as it is.
+            IndexRecallLow: below ``min_recall`` in one of the ranges; the version stays as it is.
             IndexStateInvalid: the version is not finished, or holds no products.
         """
         with self._database.transaction() as connection:
-            built = _version(connection, version, state="building", for_update=True)
+            built = _version(connection, version, for_update=True)
             if not built.products:
                 raise IndexStateInvalid(f"Index version {version} holds no finished products.", hint="Finish it first.")
             if not len(queries):
                 raise VectorsInvalid("An index is verified by at least one query vector.")
-            recall = measure_recall(connection, built, checked_vectors(queries, built.dimension))
-            if recall < min_recall:
+            vectors = checked_vectors(queries, built.dimension)
+            some = vectors[:: max(1, len(vectors) // GRAPH_QUERIES)]
+            graphs = tuple(tuned(connection, built, graph, vectors if graph.column is None else some)
+                           for graph in built.graphs)  # fmt: skip
+            recall = measured(connection, built, _census(connection, built), graphs, vectors)
+            worst = min([bucket.recall_at_10 for bucket in recall] + [graphs[0].recall or 0.0])
+            if worst < min_recall:
                 raise IndexRecallLow(
-                    f"Index version {version} finds {recall:.1%} of what exact search finds, not {min_recall:.0%}.",
+                    f"Index version {version} finds {worst:.1%} of what exact search finds, not {min_recall:.0%}.",
                     hint="The live version stays. Build again.",
                 )
-            connection.execute(INDEX["verified"], {"id": version, "recall": recall})
-        return recall
+            values = {
+                "id": version,
+                "recall_at_10": graphs[0].recall,
+                "recall": _as_json(recall),
+                "graphs": _as_json(graphs),
+            }
+            connection.execute(INDEX["verified"], values)
+            self._known.pop(version, None)
+            return _version(connection, version)
 
     def swap(self, version: int) -> IndexVersion:
         """Make a verified (or once more a retired) version the live one, and the live one retired, in one step."""
@@ -148,10 +187,7 @@ class IndexStore:
 
     def versions(self) -> list[IndexVersion]:
         """All versions, newest first."""
-        with (
-            self._database.transaction() as connection,
-            connection.cursor(row_factory=class_row(IndexVersion)) as cursor,
-        ):
+        with self._database.transaction() as connection, connection.cursor(row_factory=ROWS) as cursor:
             return cursor.execute(INDEX["versions"]).fetchall()
 
     def search(
@@ -168,7 +204,7 @@ class IndexStore:
         Args:
             vector: encoded by the model version of ``version``.
             k: at most 1,000.
-            filters: only products that pass it; then every one of them is compared.
+            filters: only products that pass it. As many hits are given as there are.
             offset: hits to skip.
             version: the live one by default; a retired one that is still there answers too.
 
@@ -177,18 +213,33 @@ class IndexStore:
             VectorsInvalid: the vector is not of this version's space.
         """
         k, offset = checked_page(k, offset)
-        with self._database.snapshot() as connection:
-            found = _live(connection) if version is None else _version(connection, version)
-            if found is None or found.state not in ("live", "retired"):
-                raise IndexVersionMissing(
-                    "No index version is live." if version is None else f"Index version {version} is not live.",
-                    hint="Build the index: `tejido index build`.",
-                )
+        conditions = filters.conditions()
+        with self._database.transaction() as connection:
+            found, census = self._searchable(connection, version)
             query = checked_vectors(np.atleast_2d(vector), found.dimension)[0]
+            way = plan(found.graphs, census, conditions, wanted=offset + k + 1)
             try:
-                return find(connection, found, query, k=k, offset=offset, filters=filters)
+                return find(connection, found, query, way, conditions, k=k, offset=offset)
             except psycopg.errors.UndefinedTable as error:
+                self._known.pop(found.id, None)
                 raise _gone(found.id) from error
+
+    def _searchable(self, connection: Connection, version: int | None) -> tuple[IndexVersion, IndexCensus]:
+        """A version that may answer, and its census; what is known of it already is not asked for again."""
+        since, known, census = self._known.get(version or 0, (0.0, None, None))
+        if known and census and time.monotonic() - since < CENSUS_S:
+            return known, census
+        found = _live(connection) if version is None else _version(connection, version)
+        if found is None or found.state not in ("live", "retired"):
+            raise IndexVersionMissing(
+                "No index version is live." if version is None else f"Index version {version} is not live.",
+                hint="Build the index: `tejido index build`.",
+            )
+        since, known, census = self._known.get(found.id, (0.0, None, None))
+        if known is None or census is None or time.monotonic() - since >= CENSUS_S:
+            known, census = found, _census(connection, found)
+            self._known[found.id] = (time.monotonic(), found, census)
+        return found, census
 
     def close(self) -> None:
         """Close the connections."""
@@ -206,7 +257,7 @@ def _version(
 ) -> IndexVersion:
     """One version; IndexVersionMissing when there is none, IndexStateInvalid when it is in another state."""
     query = INDEX["version_for_update" if for_update else "version"]
-    with connection.cursor(row_factory=class_row(IndexVersion)) as cursor:
+    with connection.cursor(row_factory=ROWS) as cursor:
         version = cursor.execute(query, {"id": number}).fetchone()
     if version is None:
         raise _gone(number)
@@ -216,7 +267,7 @@ def _version(
 
 
 def _live(connection: Connection) -> IndexVersion | None:
-    with connection.cursor(row_factory=class_row(IndexVersion)) as cursor:
+    with connection.cursor(row_factory=ROWS) as cursor:
         return cursor.execute(INDEX["live"]).fetchone()
 
 
@@ -231,3 +282,13 @@ def _drop(connection: Connection, numbers: list[int]) -> list[int]:
         connection.execute(INDEX["drop_vectors"].format(vectors=vectors_of(_version(connection, number))))
         connection.execute(INDEX["drop_version"], {"id": number})
     return numbers
+
+
+def _census(connection: Connection, version: IndexVersion) -> IndexCensus:
+    query = INDEX["sample"].format(vectors=vectors_of(version), attributes=ATTRIBUTE_COLUMNS)
+    rows = connection.execute(query, {"rows": SAMPLE}).fetchall()
+    return IndexCensus.of(version.products or 0, value_counts(connection, version), rows)
+
+
+def _as_json(records: Sequence[Graph] | Sequence[RecallBucket]) -> Jsonb:
+    return Jsonb([asdict(record) for record in records])

@@ -19,9 +19,3 @@ def queries(file: str) -> dict[str, sql.SQL]:
     return {
         name: sql.SQL(cast("LiteralString", body.strip())) for name, body in zip(parts[::2], parts[1::2], strict=True)
     }
-
-
-def where(conditions: dict[str, str | int]) -> sql.Composable:
-    """``column = %(column)s AND …`` for each condition; ``TRUE`` for none."""
-    terms = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in conditions]
-    return sql.SQL(" AND ").join(terms) if terms else sql.SQL("TRUE")

@@ -8,12 +8,23 @@ SELECT {columns} FROM fashion_files
 JOIN unnest(%(ids)s::bigint[]) WITH ORDINALITY AS asked (asked_id, place) ON id = asked_id
 ORDER BY place
 
--- name: clear_files
--- DELETE and not TRUNCATE: readers keep seeing the old rows until the transaction commits.
-DELETE FROM fashion_files
+-- name: create_incoming
+CREATE TEMPORARY TABLE incoming (LIKE fashion_files INCLUDING DEFAULTS, PRIMARY KEY (id)) ON COMMIT DROP
 
--- name: copy_files
-COPY fashion_files ({columns}) FROM STDIN
+-- name: copy_incoming
+COPY incoming ({columns}) FROM STDIN
+
+-- name: delete_absent
+-- Rows that stay as they are are not touched: their vectors in the index, and readers, have nothing to follow.
+DELETE FROM fashion_files AS file WHERE NOT EXISTS (SELECT FROM incoming WHERE incoming.id = file.id)
+
+-- name: update_changed
+UPDATE fashion_files AS file SET ({content}) = (SELECT {of_incoming})
+FROM incoming WHERE incoming.id = file.id AND ROW ({of_incoming}) IS DISTINCT FROM ROW ({of_file})
+
+-- name: insert_new
+INSERT INTO fashion_files ({columns}) SELECT {columns} FROM incoming
+WHERE NOT EXISTS (SELECT FROM fashion_files AS file WHERE file.id = incoming.id)
 
 -- name: analyze_files
 -- The planner should know the new rows at once, not when autovacuum comes by.

@@ -1,25 +1,83 @@
 -- name: begin
-INSERT INTO index_versions (model_name, model_version, model_hash, catalogue_version, dimension)
-VALUES (%(model_name)s, %(model_version)s, %(model_hash)s, %(catalogue_version)s, %(dimension)s) RETURNING id
+INSERT INTO index_versions (model_name, model_version, model_hash, catalogue_version, dimension, expected)
+VALUES (%(model_name)s, %(model_version)s, %(model_hash)s, %(catalogue_version)s, %(dimension)s, %(expected)s) RETURNING id
 
 -- name: create_vectors
-CREATE TABLE {vectors} (product_id bigint PRIMARY KEY, embedding halfvec({dimension}) NOT NULL)
+-- What a filter asks for lies beside the vector: looking it up in `fashion_files` would cost five times the comparison.
+-- A product that leaves the catalogue leaves every version.
+CREATE TABLE {vectors} (
+    product_id bigint PRIMARY KEY REFERENCES fashion_files (id) ON DELETE CASCADE,
+    gender text, master_category text, sub_category text, article_type text, base_colour text, season text, year integer,
+    usage text, owner text,
+    image_sha256 text NOT NULL,
+    embedding halfvec({dimension}) NOT NULL
+)
 
--- name: copy_vectors
-COPY {vectors} (product_id, embedding) FROM STDIN (FORMAT BINARY)
+-- name: create_arriving
+CREATE TEMPORARY TABLE arriving (product_id bigint PRIMARY KEY, embedding halfvec({dimension}) NOT NULL) ON COMMIT DROP
+
+-- name: copy_arriving
+COPY arriving (product_id, embedding) FROM STDIN (FORMAT BINARY)
+
+-- name: add_arriving
+-- A product that was unpublished meanwhile is left out.
+INSERT INTO {vectors} (product_id, {attributes}, image_sha256, embedding)
+SELECT product_id, {attributes}, image_sha256, embedding FROM arriving JOIN fashion_files ON id = product_id
+
+-- name: added
+UPDATE index_versions SET added = added + %(added)s WHERE id = %(id)s
+
+-- name: follow_files
+-- The attributes as the catalogue has them now, where they differ.
+UPDATE {vectors} AS vector SET ({attributes}) = (SELECT {of_file})
+FROM fashion_files AS file
+WHERE file.id = vector.product_id AND ROW ({of_file}) IS DISTINCT FROM ROW ({of_vector})
+
+-- name: ids
+SELECT id FROM index_versions ORDER BY id
+
+-- name: index_attribute
+CREATE INDEX ON {vectors} ({column})
+
+-- name: shuffle
+-- A graph whose vectors arrive kind by kind falls into parts that hardly know of each other: 90 % found instead of 99 %.
+CREATE INDEX {order} ON {vectors} (hashint8(product_id))
+
+-- name: cluster
+CLUSTER {vectors} USING {order}
+
+-- name: drop_index
+DROP INDEX {order}
 
 -- name: build_graph
 -- Vectors have length one, so the inner product is the cosine.
-CREATE INDEX ON {vectors} USING hnsw (embedding halfvec_ip_ops)
+CREATE INDEX ON {vectors} USING hnsw (embedding halfvec_ip_ops) WITH (m = {m}, ef_construction = {ef_construction})
+
+-- name: build_partial_graph
+CREATE INDEX ON {vectors} USING hnsw (embedding halfvec_ip_ops) WITH (m = {m}, ef_construction = {ef_construction})
+WHERE {column} = {value}
+
+-- name: values
+-- How many products have each value of an attribute.
+SELECT {column} AS value, count(*) AS products FROM {vectors} WHERE {column} IS NOT NULL GROUP BY {column}
+ORDER BY products DESC, value
+
+-- name: sample
+-- Some products' attributes, spread over the table.
+SELECT {attributes} FROM {vectors} ORDER BY hashint8(product_id) LIMIT %(rows)s
 
 -- name: analyze
 ANALYZE {vectors}
 
 -- name: finish
-UPDATE index_versions SET products = (SELECT count(*) FROM {vectors}) WHERE id = %(id)s RETURNING products
+UPDATE index_versions SET products = (SELECT count(*) FROM {vectors}), graphs = %(graphs)s WHERE id = %(id)s
+RETURNING products
 
 -- name: verified
-UPDATE index_versions SET state = 'verified', recall_at_10 = %(recall)s WHERE id = %(id)s
+UPDATE index_versions
+SET state = CASE state WHEN 'building' THEN 'verified' ELSE state END,
+    recall_at_10 = %(recall_at_10)s, recall = %(recall)s, graphs = %(graphs)s
+WHERE id = %(id)s
 
 -- name: retire_live
 UPDATE index_versions SET state = 'retired' WHERE state = 'live'
@@ -59,32 +117,19 @@ DROP TABLE IF EXISTS {vectors}
 DELETE FROM index_versions WHERE id = %(id)s
 
 -- name: search_exact
--- The filter is applied first, then every product that passes is compared; `+ 0` keeps the planner off the HNSW index,
+-- The filter is applied first, then every product that passes is compared; `+ 0` keeps the planner off the HNSW graphs,
 -- whose scan would end before the filter has let enough through.
-WITH passing AS MATERIALIZED (SELECT id FROM fashion_files WHERE {where})
-SELECT vector.product_id, -(vector.embedding <#> %(query)s::halfvec) AS score
-FROM passing JOIN {vectors} AS vector ON vector.product_id = passing.id
-ORDER BY (vector.embedding <#> %(query)s::halfvec) + 0, vector.product_id
+SELECT product_id, -(embedding <#> %(query)s::halfvec({dimension})) AS score FROM {vectors} WHERE {where}
+ORDER BY (embedding <#> %(query)s::halfvec({dimension})) + 0, product_id
 LIMIT %(fetch)s OFFSET %(offset)s
 
 -- name: search_graph
--- The HNSW index yields in relaxed order and goes on until enough products are found that are still published.
+-- The graph yields in relaxed order, and goes on until enough products are found that pass.
 WITH nearest AS MATERIALIZED (
-    SELECT vector.product_id, vector.embedding <#> %(query)s::halfvec({dimension}) AS distance
-    FROM {vectors} AS vector
-    WHERE EXISTS (SELECT FROM fashion_files WHERE fashion_files.id = vector.product_id)
-    ORDER BY vector.embedding <#> %(query)s::halfvec({dimension})
-    LIMIT %(fetch)s
+    SELECT product_id, embedding <#> %(query)s::halfvec({dimension}) AS distance FROM {vectors} WHERE {where}
+    ORDER BY embedding <#> %(query)s::halfvec({dimension})
+    LIMIT %(look_at)s
 )
 SELECT product_id, -distance AS score FROM nearest
 ORDER BY distance + 0, product_id
-OFFSET %(offset)s
-
--- name: nearest_exact
--- The scores of the nearest vectors, by comparing all: what `nearest_graph` is measured against.
-SELECT -(embedding <#> %(query)s::halfvec) AS score FROM {vectors}
-ORDER BY (embedding <#> %(query)s::halfvec) + 0 LIMIT %(fetch)s
-
--- name: nearest_graph
-SELECT -(embedding <#> %(query)s::halfvec({dimension})) AS score FROM {vectors}
-ORDER BY embedding <#> %(query)s::halfvec({dimension}) LIMIT %(fetch)s
+LIMIT %(fetch)s OFFSET %(offset)s

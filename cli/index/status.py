@@ -25,7 +25,11 @@ def _table(result: dict[str, Any]) -> Table:
             version["state"],
             version["model_version"],
             version["catalogue_version"],
-            "" if products is None else f"{products:,}",
+            _progress(version) if products is None else f"{products:,}",
             "" if recall is None else f"{recall:.3f}",
         )
     return table
+
+
+def _progress(version: dict[str, Any]) -> str:
+    return f"{version['added']:,}" + (f" of {version['expected']:,}" if version["expected"] else "")

@@ -54,7 +54,7 @@ def of_the_api() -> Iterable[Metric]:
     metrics = ApiMetrics()
     metrics.request("GET", "/", 200, 0.1)
     with metrics.operation("allFiles"):
-        metrics.search("text", 0.1, is_exact=True)
+        metrics.search("text", 0.1, route="exact")
     metrics.query_vector(was_cached=True)
     metrics.error("api.not_found")
     metrics.watch(lambda: LoadedModel(INDEX, FakeEncoder()), dict)

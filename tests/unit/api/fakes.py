@@ -85,7 +85,7 @@ class FakeRows:
 
 def passes(found: FashionFile, filters: ProductFilter) -> bool:
     """Whether a row passes a filter."""
-    return all(getattr(found, name) == value for name, value in filters.conditions().items())
+    return all(getattr(found, condition.column) in condition.values for condition in filters.conditions())
 
 
 @dataclass
@@ -130,7 +130,8 @@ class FakeIndex:
         rows = [found for found in self.files.rows if passes(found, filters)]
         scored = [Hit(found.id, float(vector @ vector_of(found.id, version))) for found in rows]
         ranked = sorted(scored, key=lambda hit: -hit.score)[offset:]
-        return Answer(ranked[:k], replace(self.version, id=version), True, len(ranked) > k, False)
+        live = replace(self.version, id=version)
+        return Answer(ranked[:k], live, True, len(ranked) > k, False, passing=len(rows))
 
     def swap(self, number: int, model_version: str) -> None:
         self.version = IndexVersion(

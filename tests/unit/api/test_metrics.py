@@ -70,8 +70,8 @@ def test_searches_are_timed_by_kind_and_queries_by_field(client: TestClient) -> 
     search(client)
     upload = {"operations": '{"query": "query ($u: Upload) { searchByImage(upload: $u) { exact } }"}', "map": '{"0": ["variables.u"]}'}  # fmt: skip # noqa: E501
     assert client.post("/graphql", data=upload, files={"0": picture_of(3)}).json()["data"]
-    assert read(client, "tejido_api_search_seconds_count", kind="text", index="exact") == 1
-    assert read(client, "tejido_api_search_seconds_count", kind="image", index="exact") == 1
+    assert read(client, "tejido_api_search_seconds_count", kind="text", route="exact") == 1
+    assert read(client, "tejido_api_search_seconds_count", kind="image", route="exact") == 1
     assert read(client, "tejido_api_operation_seconds_count", operation="searchByText") == 1
 
 

@@ -1,0 +1,61 @@
+"""Which way a search takes: compare all that pass the filter, or walk a graph, and which one.
+
+A graph is walked from the nearest outwards, and only then is the filter looked at: where few pass, or where the query
+and the filter point apart, the walk is long and what it finds is not the nearest. Comparing all costs by how many pass.
+So the router asks the census how many pass, and takes what is cheaper of what is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from catalog.filters import Condition
+from catalog.index.census import IndexCensus
+from catalog.index.records import Graph, Route
+
+EXACT_PRODUCTS = 2_500
+"""Up to here comparing all is as fast as any graph (about 1 ms), and misses nothing."""
+GRAPH_SHARE = 0.25
+"""A graph is walked only if at least this share of its products passes: else the walk may end far from the nearest."""
+PARTIAL_SHARE = 0.35
+"""Values that more products have get no graph of their own: the one over all serves them nearly as well."""
+MAX_EF = 1_000
+"""The largest ``hnsw.ef_search`` that pgvector takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One search's way."""
+
+    route: Route
+    passing: int
+    """About how many products pass the filter."""
+    graph: Graph | None = None
+    rest: tuple[Condition, ...] = ()
+    """What the graph leaves to look at."""
+    ef: int = 0
+    look_at: int = 0
+    """How many that pass are taken from the graph before the nearest of them are chosen."""
+
+
+def plan(graphs: Sequence[Graph], census: IndexCensus, conditions: Sequence[Condition], *, wanted: int) -> Plan:
+    """The way of a search for the nearest ``wanted`` products that pass ``conditions``."""
+    passing = census.passing(conditions)
+    fitting = [graph for graph in graphs if graph.column is None or graph.condition in conditions]
+    if passing <= EXACT_PRODUCTS or not fitting:
+        return Plan("exact", passing)
+    graph = min(fitting, key=lambda one: one.products)
+    share = passing / max(graph.products, 1)
+    look_at = wanted + min(wanted, 20)
+    ef = max(graph.ef, round(2 * look_at / max(share, 1e-9)))
+    if share < GRAPH_SHARE or ef > MAX_EF:
+        return Plan("exact", passing)
+    rest = tuple(condition for condition in conditions if condition != graph.condition)
+    route: Route = "graph" if graph.column is None else "partial_graph"
+    return Plan(route, passing, graph, rest, ef, look_at)
+
+
+def worth_a_graph(products: int, of: int) -> bool:
+    """Whether the products of one value, of all that there are, get a graph of their own."""
+    return EXACT_PRODUCTS < products <= PARTIAL_SHARE * of
