@@ -13,8 +13,10 @@ from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_
 
 from cli.errors import AirflowRefused, AirflowUnreachable
 
-TIMEOUT_S = 8.0
 DEAD_S, SLOW_S = 5.0, 60.0
+# One long wait and not several short ones: Airflow goes on with a request that nobody waits for any more, and one process
+# answers them all, so that asking again makes a busy one later still.
+TIMEOUT = httpx.Timeout(SLOW_S, connect=DEAD_S)
 NOT_FOUND = 404
 FINISHED = ("success", "failed")
 PAGE = 100
@@ -47,7 +49,7 @@ class Airflow:
 
     def __init__(self, url: str, *, username: str, password: str, transport: httpx.BaseTransport | None = None) -> None:
         self._credentials = {"username": username, "password": password}
-        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, transport=transport)
+        self._http = httpx.Client(base_url=url, timeout=TIMEOUT, transport=transport)
         self._token: str | None = None
 
     def wait_for_dag(self, dag_id: str, *, within_s: float = 60.0) -> None:
