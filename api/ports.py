@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from catalog.filters import ProductFilter
 from catalog.index import Answer, IndexVersion
-from catalog.store import FashionFile, User
+from catalog.store import FacetValue, FashionFile, User
 
 Vectors = NDArray[np.float32]
 
@@ -29,6 +29,12 @@ class Files(Protocol):
 
     def files(self, ids: Sequence[int]) -> list[FashionFile]:
         """The rows of these ids."""
+
+    def count(self, filters: ProductFilter) -> int:
+        """How many rows match every given attribute."""
+
+    def facets(self, filters: ProductFilter) -> dict[str, list[FacetValue]]:
+        """Attribute → its values among these rows, most frequent first."""
 
     def ping(self) -> None:
         """Raise when the database does not answer."""
@@ -68,3 +74,6 @@ class Index(Protocol):
         self, vector: Vectors, k: int, *, filters: ProductFilter, offset: int = 0, version: int | None = None
     ) -> Answer:
         """The ``k`` products nearest to ``vector`` after the first ``offset``, best first."""
+
+    def vector(self, product_id: int, *, version: int | None = None) -> Vectors | None:
+        """The product's own vector, if the version holds it."""

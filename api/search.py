@@ -1,16 +1,16 @@
-"""Search: a query becomes a vector, the live index finds its neighbours, the catalogue names them."""
+"""Search: a question becomes a vector, the live index finds its neighbours, the catalogue names them."""
 
 from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from api.asked import Asked
 from api.errors import ArgumentInvalid
-from api.live_model import LiveModel, LoadedModel
+from api.live_model import LiveModel
 from api.metrics import ApiMetrics, Stopwatch
-from api.ports import Files, Index, Vectors
+from api.ports import Files, Index
 from api.vectors import QueryVectors
 from catalog.filters import ProductFilter
 from catalog.store import FashionFile
@@ -36,11 +36,12 @@ class SearchPage:
     matching: int
     truncated: bool
     next_cursor: str | None
+    wanted: ProductFilter = EVERYTHING
 
 
 @dataclass(frozen=True)
 class Search:
-    """Answers searches by words and by picture."""
+    """Answers searches by words, by picture, and by a product."""
 
     model: LiveModel
     vectors: QueryVectors
@@ -48,35 +49,44 @@ class Search:
     files: Files
     metrics: ApiMetrics = field(default_factory=ApiMetrics)
 
-    def by_text(self, words: str, *, limit: int, after: str | None, wanted: ProductFilter | None) -> SearchPage:
-        """The products whose pictures fit ``words`` best. Costs one encoding of a text, or none if remembered.
+    def find(
+        self,
+        asked: Asked,
+        *,
+        limit: int,
+        after: str | None = None,
+        wanted: ProductFilter | None = None,
+        min_score: float | None = None,
+    ) -> SearchPage:
+        """The products that fit best. Costs one encoding of each text and picture, or none if remembered.
 
         Raises:
             SearchNotReady: no model is loaded.
-            ArgumentInvalid: the cursor belongs to another search or another index.
+            ArgumentInvalid: the cursor belongs to another search or another index, or the question contradicts itself.
+            NotFound: the index does not hold the product that others shall be like.
         """
-        page = _Page(b"text" + words.encode(), limit, after, wanted)
-        return self._search("text", page, lambda model: self.vectors.of_text(model, words))
-
-    def by_image(self, picture: bytes, *, limit: int, after: str | None, wanted: ProductFilter | None) -> SearchPage:
-        """The products whose pictures look most like ``picture``; raises as by_text does."""
-        page = _Page(b"image" + picture, limit, after, wanted)
-        return self._search("image", page, lambda model: self.vectors.of_image(model, picture))
-
-    def _search(self, kind: str, page: _Page, vector_of: Callable[[LoadedModel], Vectors]) -> SearchPage:
         watch, model = Stopwatch(), self.model.current()
-        version = model.index.id
+        version, page = model.index.id, _Page(asked.digest(), limit, after, wanted)
         offset = page.offset(version)
-        with span("query vector", search_kind=kind):
-            vector = vector_of(model)
-        found = self.index.search(vector, page.limit, filters=page.wanted or EVERYTHING, offset=offset, version=version)
-        rows = {row.id: row for row in self.files.files([hit.product_id for hit in found.hits])}
-        self.metrics.search(kind, watch.seconds, route=found.route)
-        end = offset + page.limit
-        may_go_on = end + page.limit <= MAX_DEPTH
+        with span("query vector", search_kind=asked.kind):
+            vector = asked.vector(model, self.vectors, self.index)
+        # One more where a product asks: it is the most like itself, and not what is looked for.
+        fetch = limit + (asked.product is not None)
+        found = self.index.search(vector, fetch, filters=wanted or EVERYTHING, offset=offset, version=version)
+        taken = found.hits if asked.product in {hit.product_id for hit in found.hits} else found.hits[:limit]
+        hits = [hit for hit in taken if min_score is None or hit.score >= min_score]
+        rows = {row.id: row for row in self.files.files([hit.product_id for hit in hits])}
+        self.metrics.search(asked.kind, watch.seconds, route=found.route)
+        has_more = (found.has_more or len(taken) < len(found.hits)) and len(hits) == len(taken)
+        end = offset + len(taken)
+        may_go_on = end + limit <= MAX_DEPTH
         return SearchPage(
             # A product that left the catalogue after it was indexed is not shown.
-            hits=[(hit.score, rows[hit.product_id]) for hit in found.hits if hit.product_id in rows],
+            hits=[
+                (hit.score, rows[hit.product_id])
+                for hit in hits
+                if hit.product_id in rows and hit.product_id != asked.product
+            ],
             index_version=version,
             model_version=model.index.model_version,
             model_hash=model.index.model_hash,
@@ -85,8 +95,9 @@ class Search:
             route=found.route,
             recall=found.expected_recall,
             matching=found.passing,
-            truncated=found.is_truncated or (found.has_more and not may_go_on),
-            next_cursor=page.cursor(version, end) if found.has_more and may_go_on else None,
+            truncated=found.is_truncated or (has_more and not may_go_on),
+            next_cursor=page.cursor(version, end) if has_more and may_go_on else None,
+            wanted=wanted or EVERYTHING,
         )
 
 

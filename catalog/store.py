@@ -135,6 +135,14 @@ class CatalogueStore:
         known = [number for number in ids if -(2**63) <= number < 2**63]
         return self._files(FILES["files_by_id"].format(columns=COLUMNS), {"ids": known})
 
+    def count(self, filters: ProductFilter = NO_FILTER) -> int:
+        """How many products pass the filter."""
+        conditions = filters.conditions()
+        with self._database.transaction() as connection:
+            query = FILES["count"].format(where=where(conditions))
+            (products,) = connection.execute(query, parameters(conditions)).fetchone() or (0,)
+        return int(products)
+
     def facets(self, filters: ProductFilter = NO_FILTER) -> dict[str, list[FacetValue]]:
         """Attribute → its values among all products that pass the filter, most frequent first."""
         conditions = filters.conditions()

@@ -87,6 +87,20 @@ def checked_page(limit: int, offset: int) -> tuple[int, int]:
     return limit, offset
 
 
+def checked_share(name: str, value: float) -> float:
+    """A share of a whole."""
+    if not 0 <= value <= 1:
+        raise ArgumentInvalid(f"{name} is {value}.", hint="Give 0 to 1.")
+    return value
+
+
+def checked_score(value: float) -> float:
+    """The least similarity that a hit must have."""
+    if not -1 <= value <= 1:
+        raise ArgumentInvalid(f"minScore is {value}.", hint="Give -1 to 1, as the scores of the hits are.")
+    return value
+
+
 def checked_query(text: str) -> str:
     """The words to search by, without the space around them."""
     words = " ".join(_text("text", text, allow_newlines=True).split()) if text else ""  # type: ignore[union-attr]

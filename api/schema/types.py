@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import strawberry
+from anyio.to_thread import run_sync
+from strawberry.types import Info
+from strawberry.utils.str_converters import to_camel_case
 
+from api.context import QueryContext
 from api.schema.permissions import readable
 from api.search import SearchPage
 from catalog import store
+from catalog.filters import ProductFilter
 
 
 @strawberry.type(description="One published product: its metadata and where its picture is stored.")
@@ -65,6 +71,41 @@ class SearchHit:
     product: FashionFile = readable(description="The product.")
 
 
+@strawberry.type(description="How many products have one value of an attribute.")
+class FacetValue:
+    """One value."""
+
+    value: str = readable(description="The value, as it can be asked for.")
+    products: int = readable(description="How many products have it, of all that pass the filter.")
+
+
+@strawberry.type(description="An attribute with the values that products have.")
+class Facet:
+    """One attribute."""
+
+    attribute: str = readable(description="Name of the attribute, as in FileFilter.")
+    values: list[FacetValue] = readable(description="Most frequent first.")
+
+    @classmethod
+    def of(cls, attribute: str, values: Sequence[store.FacetValue]) -> Facet:
+        """The same, as GraphQL shows it."""
+        return cls(
+            attribute=to_camel_case(attribute),
+            values=[FacetValue(value=found.value, products=found.products) for found in values],
+        )
+
+
+async def total_count(root: SearchAnswer, info: Info[QueryContext, None]) -> int:
+    """Counted when it is asked for."""
+    return await run_sync(info.context.services.files.count, root.wanted)
+
+
+async def facets_of_answer(root: SearchAnswer, info: Info[QueryContext, None]) -> list[Facet]:
+    """Counted when they are asked for."""
+    found = await run_sync(info.context.services.files.facets, root.wanted)
+    return [Facet.of(attribute, values) for attribute, values in found.items()]
+
+
 @strawberry.type(description="What a search found, and with what it searched.")
 class SearchAnswer:
     """One page of a search."""
@@ -86,6 +127,13 @@ class SearchAnswer:
     truncated: bool = readable(
         description="Whether the search was cut short: there are more products, which cannot be paged to."
     )
+    total_count: int = readable(
+        resolver=total_count, description="Exactly how many products pass the filter: all of them have a rank."
+    )
+    facets: list[Facet] = readable(
+        resolver=facets_of_answer, description="How many products have each value, of all that pass the filter."
+    )
+    wanted: strawberry.Private[ProductFilter]
     next_cursor: str | None = readable(description="Give it as `after` for the next page; null: this was the last.")
 
     @classmethod
@@ -103,4 +151,5 @@ class SearchAnswer:
             matching=answer.matching,
             truncated=answer.truncated,
             next_cursor=answer.next_cursor,
+            wanted=answer.wanted,
         )

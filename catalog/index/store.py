@@ -224,6 +224,26 @@ class IndexStore:
                 self._known.pop(found.id, None)
                 raise _gone(found.id) from error
 
+    def vector(self, product_id: int, *, version: int | None = None) -> NDArray[np.float32] | None:
+        """The (D,) unit vector of a product in a version, the live one by default; None where it holds none of it.
+
+        Raises:
+            IndexVersionMissing: no version is live, or the one asked for is gone.
+        """
+        with self._database.transaction() as connection:
+            found, _ = self._searchable(connection, version)
+            query = INDEX["vector"].format(vectors=vectors_of(found))
+            try:
+                row = connection.execute(query, {"product_id": product_id}).fetchone()
+            except psycopg.errors.UndefinedTable as error:
+                self._known.pop(found.id, None)
+                raise _gone(found.id) from error
+        if row is None:
+            return None
+        vector = np.array(row[0], np.float32)
+        # It was rounded to half precision, which leaves its length a little off.
+        return vector / np.float32(np.linalg.norm(vector))
+
     def _searchable(self, connection: Connection, version: int | None) -> tuple[IndexVersion, IndexCensus]:
         """A version that may answer, and its census; what is known of it already is not asked for again."""
         since, known, census = self._known.get(version or 0, (0.0, None, None))

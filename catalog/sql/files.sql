@@ -43,6 +43,9 @@ WHERE {where} AND facet.value IS NOT NULL
 GROUP BY facet.attribute, facet.value
 ORDER BY facet.attribute, products DESC, facet.value
 
+-- name: count
+SELECT count(*) FROM fashion_files WHERE {where}
+
 -- name: stats
 SELECT split, dataset, owner, count(*) AS products FROM fashion_files GROUP BY split, dataset, owner
 ORDER BY split, dataset, owner

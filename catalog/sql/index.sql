@@ -133,3 +133,6 @@ WITH nearest AS MATERIALIZED (
 SELECT product_id, -distance AS score FROM nearest
 ORDER BY distance + 0, product_id
 LIMIT %(fetch)s OFFSET %(offset)s
+
+-- name: vector
+SELECT embedding::vector::real[] FROM {vectors} WHERE product_id = %(product_id)s

@@ -6,6 +6,7 @@ import base64
 import json
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,6 +127,19 @@ def test_the_process_loads_the_model_of_the_index_and_searches_with_it(loaded: L
     picture = base64.b64encode(http.get(f"/files/{file['id']}/image").content).decode()
     by_image = f"query ($i: String!) {{ searchByImage(image: $i, limit: 3) {page} }}"
     assert ask(http, by_image, i=picture)["searchByImage"]["hits"][0]["score"] == pytest.approx(1, abs=0.01)
+
+
+def test_counts_and_what_is_like_a_product_are_of_the_whole_catalogue(loaded: Loaded, http: httpx.Client) -> None:
+    query = """query ($id: Int!) { similarTo(id: $id, limit: 5) {
+        totalCount hits { product { id } } facets { attribute values { value products } } } }"""
+    files = ask(http, "{ allFiles(limit: 100) { id articleType } }")["allFiles"]
+    files += ask(http, "{ allFiles(limit: 100, offset: 100) { id articleType } }")["allFiles"]
+    answer = ask(http, query, id=files[0]["id"])["similarTo"]
+    assert answer["totalCount"] == len(files)
+    assert files[0]["id"] not in [hit["product"]["id"] for hit in answer["hits"]]
+    assert len(answer["hits"]) == 5
+    (kinds,) = [facet["values"] for facet in answer["facets"] if facet["attribute"] == "articleType"]
+    assert {value["value"]: value["products"] for value in kinds} == Counter(file["articleType"] for file in files)
 
 
 def test_the_process_follows_to_the_next_model(loaded: Loaded, http: httpx.Client) -> None:

@@ -82,6 +82,7 @@ def test_facets_count_all_that_pass_the_filter(store: CatalogueStore) -> None:
     assert facets["base_colour"] == [FacetValue("Blue", 2), FacetValue("Red", 1)]
     assert facets["year"] == [FacetValue("2012", 2)]
     assert "season" not in facets
+    assert store.count(ProductFilter(article_type="Tshirts")) == 3
 
 
 def test_stats_count_by_split_and_owner(store: CatalogueStore) -> None:

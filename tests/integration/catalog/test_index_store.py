@@ -209,6 +209,18 @@ def test_attributes_follow_the_catalogue(index: IndexStore, dsn: str) -> None:
     assert 1 not in {hit.product_id for hit in index.search(QUERIES[0], 1000).hits}
 
 
+def test_a_products_own_vector_can_be_had(index: IndexStore) -> None:
+    version = publish(index)
+    vector = index.vector(7)
+    assert vector is not None
+    np.testing.assert_allclose(vector, VECTORS[7], atol=1e-3)
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
+    assert index.search(vector, 1).hits[0].product_id == 7
+    assert index.vector(4000, version=version) is None
+    with pytest.raises(IndexVersionMissing):
+        index.vector(7, version=version + 1)
+
+
 def test_lists_and_ranges_filter(index: IndexStore, dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute("UPDATE fashion_files SET year = 2000 + id % 20")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from api.ports import Vectors
 from catalog.errors import DatabaseUnreachable, ObjectMissing
 from catalog.filters import ProductFilter
 from catalog.index import Answer, Hit, IndexVersion
-from catalog.store import FashionFile, User
+from catalog.store import FacetValue, FashionFile, User
 from security.passwords import hash_password
 from security.tokens import AccessTokens
 
@@ -70,6 +71,13 @@ class FakeRows:
 
     def file(self, file_id: int) -> FashionFile | None:
         return next(iter(self.files([file_id])), None)
+
+    def count(self, filters: ProductFilter) -> int:
+        return len(self.files_by_filters(filters, len(self.rows)))
+
+    def facets(self, filters: ProductFilter) -> dict[str, list[FacetValue]]:
+        found = Counter(str(file.base_colour) for file in self.files_by_filters(filters, len(self.rows)))
+        return {"base_colour": [FacetValue(value, products) for value, products in found.most_common()]}
 
     def files(self, ids: Sequence[int]) -> list[FashionFile]:
         self.ping()
@@ -132,6 +140,10 @@ class FakeIndex:
         ranked = sorted(scored, key=lambda hit: -hit.score)[offset:]
         live = replace(self.version, id=version)
         return Answer(ranked[:k], live, True, len(ranked) > k, False, passing=len(rows))
+
+    def vector(self, product_id: int, *, version: int | None = None) -> Vectors | None:
+        assert version is not None
+        return vector_of(product_id, version) if self.files.files([product_id]) else None
 
     def swap(self, number: int, model_version: str) -> None:
         self.version = IndexVersion(
