@@ -14,8 +14,8 @@ from tenacity import RetryCallState, retry, retry_if_exception_type, stop_after_
 from cli.errors import AirflowRefused, AirflowUnreachable
 
 DEAD_S, SLOW_S = 5.0, 60.0
-# One long wait and not several short ones: Airflow goes on with a request that nobody waits for any more, and one process
-# answers them all, so that asking again makes a busy one later still.
+# One long wait and not several short ones: Airflow goes on with a request that nobody waits for any more, and one
+# process answers them all, so that asking again makes a busy one later still.
 TIMEOUT = httpx.Timeout(SLOW_S, connect=DEAD_S)
 NOT_FOUND = 404
 FINISHED = ("success", "failed")
