@@ -6,9 +6,7 @@ from psycopg import sql
 
 from catalog.database import Connection
 from catalog.filters import ATTRIBUTES
-from catalog.sql import queries
-
-INDEX = queries("index.sql")
+from catalog.index.versions import INDEX
 
 
 def follow_catalogue(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from catalog.database import Connection
 from catalog.filters import ATTRIBUTES, Value
 from catalog.index.records import Graph, IndexVersion
 from catalog.index.router import MAX_EF, worth_a_graph
-from catalog.index.search import INDEX, vectors_of
+from catalog.index.versions import INDEX, vectors_of
 
 # Measured on 44,000 clustered vectors: with pgvector's own 16 and 64, no ef finds 99 % of the nearest.
 M = 24

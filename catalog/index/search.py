@@ -15,9 +15,8 @@ from catalog.filters import Condition, parameters, where
 from catalog.index.records import Answer, Graph, Hit, IndexVersion
 from catalog.index.router import Plan
 from catalog.index.vectors import Halfvec
-from catalog.sql import queries
+from catalog.index.versions import INDEX
 
-INDEX = queries("index.sql")
 # Planned anew each time, as a plan for any value knows none; and vectors that are searched are in memory.
 SETTINGS: Mapping[str, str] = {"plan_cache_mode": "force_custom_plan", "random_page_cost": "1.1"}
 # Walk the graph and look at each product: the planner, which cannot see how far the walk must go, is otherwise drawn to
@@ -28,11 +27,6 @@ GRAPH_SETTINGS: Mapping[str, str] = {
     "enable_bitmapscan": "off",
     "enable_sort": "off",
 }
-
-
-def vectors_of(version: IndexVersion) -> sql.Identifier:
-    """The table that holds a version's vectors."""
-    return sql.Identifier(f"product_vectors_{version.id}")
 
 
 def find(

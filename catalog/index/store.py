@@ -20,7 +20,6 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
-from psycopg.rows import kwargs_row
 from psycopg.types.json import Jsonb
 
 from catalog.database import Connection, Database
@@ -28,19 +27,18 @@ from catalog.errors import IndexRecallLow, IndexStateInvalid, IndexVersionMissin
 from catalog.filters import ATTRIBUTES, ProductFilter, checked_page
 from catalog.index.census import SAMPLE, IndexCensus
 from catalog.index.graphs import build_graphs, value_counts
-from catalog.index.records import Answer, Graph, IndexVersion, RecallBucket, State
+from catalog.index.records import Answer, Graph, IndexVersion, RecallBucket
 from catalog.index.router import plan
-from catalog.index.search import INDEX, find, vectors_of
+from catalog.index.search import find
 from catalog.index.vectors import COPY_END, COPY_HEADER, checked_vectors, copy_rows
 from catalog.index.verification import GRAPH_QUERIES, measured, tuned
+from catalog.index.versions import INDEX, ROWS, drop, gone, live_version, vectors_of, version_of
 
 MIN_RECALL = 0.9
 NO_FILTER = ProductFilter()
 ATTRIBUTE_COLUMNS = sql.SQL(", ").join(sql.Identifier(name) for name in ATTRIBUTES)
 CENSUS_S = 300.0
 """How long counts of an index version are believed; they move only by single products that are written or removed."""
-
-ROWS = kwargs_row(IndexVersion.of_row)
 
 
 class IndexStore:
@@ -77,9 +75,9 @@ class IndexStore:
             "expected": expected,
         }
         with self._database.transaction() as connection:
-            _drop(connection, [row[0] for row in connection.execute(INDEX["unfinished"]).fetchall()])
+            drop(connection, [row[0] for row in connection.execute(INDEX["unfinished"]).fetchall()])
             (number,) = connection.execute(INDEX["begin"], values).fetchone() or (0,)
-            version = _version(connection, number)
+            version = version_of(connection, number)
             slots = {"vectors": vectors_of(version), "dimension": sql.Literal(dimension)}
             connection.execute(INDEX["create_vectors"].format(**slots))
         return version.id
@@ -94,7 +92,7 @@ class IndexStore:
             IndexStateInvalid: the version is finished.
         """
         with self._database.transaction() as connection:
-            building = _version(connection, version, state="building", for_update=True)
+            building = version_of(connection, version, state="building", for_update=True)
             if building.products is not None:
                 raise IndexStateInvalid(f"Index version {version} is finished.", hint="Begin a new one.")
             floats = checked_vectors(vectors, building.dimension)
@@ -113,7 +111,7 @@ class IndexStore:
     def finish(self, version: int) -> int:
         """Build the graphs over what was added; returns the number of products. Takes seconds per 10,000."""
         with self._database.transaction() as connection:
-            building = _version(connection, version, state="building", for_update=True)
+            building = version_of(connection, version, state="building", for_update=True)
             graphs = building.graphs or build_graphs(connection, building, building.added)
             query = INDEX["finish"].format(vectors=vectors_of(building))
             values = {"id": version, "graphs": _as_json(graphs)}
@@ -131,7 +129,7 @@ class IndexStore:
             IndexStateInvalid: the version is not finished, or holds no products.
         """
         with self._database.transaction() as connection:
-            built = _version(connection, version, for_update=True)
+            built = version_of(connection, version, for_update=True)
             if not built.products:
                 raise IndexStateInvalid(f"Index version {version} holds no finished products.", hint="Finish it first.")
             if not len(queries):
@@ -155,35 +153,35 @@ class IndexStore:
             }
             connection.execute(INDEX["verified"], values)
             self._known.pop(version, None)
-            return _version(connection, version)
+            return version_of(connection, version)
 
     def swap(self, version: int) -> IndexVersion:
         """Make a verified (or once more a retired) version the live one, and the live one retired, in one step."""
         with self._database.transaction() as connection:
-            known = _version(connection, version, for_update=True)
+            known = version_of(connection, version, for_update=True)
             if known.state == "building":
                 raise IndexStateInvalid(f"Index version {version} is not verified.", hint="Verify it first.")
             if known.state != "live":
                 connection.execute(INDEX["retire_live"])
                 connection.execute(INDEX["make_live"], {"id": version})
-            return _version(connection, version)
+            return version_of(connection, version)
 
     def drop_retired(self, *, keep: int = 1) -> list[int]:
         """Drop retired versions but the last ``keep`` that were live; returns the ids dropped."""
         with self._database.transaction() as connection:
             rows = connection.execute(INDEX["superfluous"], {"keep": keep}).fetchall()
-            return _drop(connection, [row[0] for row in rows])
+            return drop(connection, [row[0] for row in rows])
 
     def drop_outdated(self, before: datetime) -> list[int]:
         """Drop versions that do not answer queries any more and are older; returns the ids dropped."""
         with self._database.transaction() as connection:
             rows = connection.execute(INDEX["outdated"], {"before": before}).fetchall()
-            return _drop(connection, [row[0] for row in rows])
+            return drop(connection, [row[0] for row in rows])
 
     def live(self) -> IndexVersion | None:
         """The version that answers queries now, or None."""
         with self._database.transaction() as connection:
-            return _live(connection)
+            return live_version(connection)
 
     def versions(self) -> list[IndexVersion]:
         """All versions, newest first."""
@@ -222,7 +220,7 @@ class IndexStore:
                 return find(connection, found, query, way, conditions, k=k, offset=offset)
             except psycopg.errors.UndefinedTable as error:
                 self._known.pop(found.id, None)
-                raise _gone(found.id) from error
+                raise gone(found.id) from error
 
     def vector(self, product_id: int, *, version: int | None = None) -> NDArray[np.float32] | None:
         """The (D,) unit vector of a product in a version, the live one by default; None where it holds none of it.
@@ -237,7 +235,7 @@ class IndexStore:
                 row = connection.execute(query, {"product_id": product_id}).fetchone()
             except psycopg.errors.UndefinedTable as error:
                 self._known.pop(found.id, None)
-                raise _gone(found.id) from error
+                raise gone(found.id) from error
         if row is None:
             return None
         vector = np.array(row[0], np.float32)
@@ -249,7 +247,7 @@ class IndexStore:
         since, known, census = self._known.get(version or 0, (0.0, None, None))
         if known and census and time.monotonic() - since < CENSUS_S:
             return known, census
-        found = _live(connection) if version is None else _version(connection, version)
+        found = live_version(connection) if version is None else version_of(connection, version)
         if found is None or found.state not in ("live", "retired"):
             raise IndexVersionMissing(
                 "No index version is live." if version is None else f"Index version {version} is not live.",
@@ -270,38 +268,6 @@ class IndexStore:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def _version(
-    connection: Connection, number: int, *, state: State | None = None, for_update: bool = False
-) -> IndexVersion:
-    """One version; IndexVersionMissing when there is none, IndexStateInvalid when it is in another state."""
-    query = INDEX["version_for_update" if for_update else "version"]
-    with connection.cursor(row_factory=ROWS) as cursor:
-        version = cursor.execute(query, {"id": number}).fetchone()
-    if version is None:
-        raise _gone(number)
-    if state is not None and version.state != state:
-        raise IndexStateInvalid(f"Index version {number} is {version.state}, not {state}.", hint="Begin a new one.")
-    return version
-
-
-def _live(connection: Connection) -> IndexVersion | None:
-    with connection.cursor(row_factory=ROWS) as cursor:
-        return cursor.execute(INDEX["live"]).fetchone()
-
-
-def _gone(number: int) -> IndexVersionMissing:
-    return IndexVersionMissing(
-        f"Index version {number} does not exist (any more).", hint="`tejido index status` lists those that do."
-    )
-
-
-def _drop(connection: Connection, numbers: list[int]) -> list[int]:
-    for number in numbers:
-        connection.execute(INDEX["drop_vectors"].format(vectors=vectors_of(_version(connection, number))))
-        connection.execute(INDEX["drop_version"], {"id": number})
-    return numbers
 
 
 def _census(connection: Connection, version: IndexVersion) -> IndexCensus:
