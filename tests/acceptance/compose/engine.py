@@ -27,6 +27,8 @@ WHEELS_PORT = 18098
 """Always the same: it stands in the stand-in of Python's image, which is made once."""
 STAND_INS = ("postgres", "valkey", "minio", "nginx", "prometheus")
 PYTHON = "python:3.11-slim-bookworm"
+NO_CONTAINERS = 3
+"""Exit status of this module where the machine can run none; whatever else ends it is a defect."""
 PLATFORM, AIRFLOW = "tejido/platform:0.1.0", "tejido/airflow:0.1.0"
 
 
@@ -126,4 +128,5 @@ if __name__ == "__main__":
     try:
         try_engine()
     except RuntimeError as error:
-        sys.exit(f"No container runs on this machine: {error}")
+        print(f"No container runs on this machine: {error}", file=sys.stderr)
+        sys.exit(NO_CONTAINERS)
