@@ -95,7 +95,7 @@ class Search:
             route=found.route,
             recall=found.expected_recall,
             matching=found.passing,
-            truncated=found.is_truncated or (has_more and not may_go_on),
+            truncated=has_more and not may_go_on,
             next_cursor=page.cursor(version, end) if has_more and may_go_on else None,
             wanted=wanted or EVERYTHING,
         )

@@ -101,11 +101,11 @@ def checked_score(value: float) -> float:
     return value
 
 
-def checked_query(text: str) -> str:
+def checked_query(text: str, *, name: str = "text") -> str:
     """The words to search by, without the space around them."""
-    words = " ".join(_text("text", text, allow_newlines=True).split()) if text else ""  # type: ignore[union-attr]
+    words = " ".join((_text(name, text, allow_newlines=True) or "").split())
     if not words:
-        raise ArgumentInvalid("text is empty.", hint='Describe what you look for, as in "navy blue checked shirt".')
+        raise ArgumentInvalid(f"{name} is empty.", hint='Describe what you look for, as in "navy blue checked shirt".')
     return words
 
 

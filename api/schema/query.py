@@ -57,22 +57,18 @@ async def files_by_filters(
     offset: int = 0,
 ) -> list[FashionFile]:
     """A page of the products with these attributes."""
-    given = {
-        "master_category": master_category,
-        "sub_category": sub_category,
-        "article_type": article_type,
-        "gender": gender,
-        "base_colour": base_colour,
-        "season": season,
-        "year": year,
-        "usage": usage,
-    }
-    wanted = FileFilter()
-    for name, value in given.items():
-        setattr(wanted, name, None if value is None else [value])
-    passing = wanted.checked()
+    wanted = FileFilter(
+        master_category=_one(master_category),
+        sub_category=_one(sub_category),
+        article_type=_one(article_type),
+        gender=_one(gender),
+        base_colour=_one(base_colour),
+        season=_one(season),
+        year=_one(year),
+        usage=_one(usage),
+    ).checked()
     limit, offset = checked_page(limit, offset)
-    rows = await _answered(info, lambda services: services.files.files_by_filters(passing, limit, offset))
+    rows = await _answered(info, lambda services: services.files.files_by_filters(wanted, limit, offset))
     return [FashionFile.of(row) for row in rows]
 
 
@@ -92,7 +88,7 @@ async def search_by_text(
     min_score: float | None = None,
 ) -> SearchAnswer:
     """The products whose pictures fit the words."""
-    asked = Asked(text=checked_query(text), without=_optional(without))
+    asked = Asked(text=checked_query(text), without=_optional("without", without))
     return await _searched(info, asked, limit, after, filter, min_score)
 
 
@@ -111,9 +107,9 @@ async def search_by_image(
     """The products whose pictures look like this one, or fit it and the words."""
     asked = Asked(
         picture=checked_picture(image, upload),
-        text=_optional(text),
+        text=_optional("text", text),
         text_weight=checked_share("textWeight", text_weight),
-        without=_optional(without),
+        without=_optional("without", without),
     )
     return await _searched(info, asked, limit, after, filter, min_score)
 
@@ -128,7 +124,7 @@ async def similar_to(
     min_score: float | None = None,
 ) -> SearchAnswer:
     """The products that are most like one of the catalogue, which is not among them."""
-    asked = Asked(product=id, without=_optional(without))
+    asked = Asked(product=id, without=_optional("without", without))
     return await _searched(info, asked, limit, after, filter, min_score)
 
 
@@ -139,8 +135,12 @@ async def facets(info: Request, filter: FileFilter | None = None) -> list[Facet]
     return [Facet.of(attribute, values) for attribute, values in found.items()]
 
 
-def _optional(text: str | None) -> str | None:
-    return None if text is None else checked_query(text)
+def _one(value: str | None) -> list[str] | None:
+    return None if value is None else [value]
+
+
+def _optional(name: str, text: str | None) -> str | None:
+    return None if text is None else checked_query(text, name=name)
 
 
 async def _searched(

@@ -96,8 +96,6 @@ class Answer:
     """Every product that passes the filter was compared; otherwise an HNSW graph chose."""
     has_more: bool
     """There are more hits after these."""
-    is_truncated: bool
-    """There may be more products that pass the filter, of which the search cannot tell."""
     route: Route = "exact"
     passing: int = 0
     """About how many products pass the filter; exact for one attribute."""

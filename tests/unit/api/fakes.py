@@ -139,7 +139,7 @@ class FakeIndex:
         scored = [Hit(found.id, float(vector @ vector_of(found.id, version))) for found in rows]
         ranked = sorted(scored, key=lambda hit: -hit.score)[offset:]
         live = replace(self.version, id=version)
-        return Answer(ranked[:k], live, True, len(ranked) > k, False, passing=len(rows))
+        return Answer(ranked[:k], live, True, len(ranked) > k, passing=len(rows))
 
     def vector(self, product_id: int, *, version: int | None = None) -> Vectors | None:
         assert version is not None

@@ -126,7 +126,7 @@ def test_browsing_has_counts_too(client: TestClient, parts: Parts) -> None:
     ("field", "arguments", "message"),
     [
         ("searchByText", 'text: "like 7", without: "like 7", minScore: 2', "minScore is 2.0."),
-        ("searchByText", 'text: "like 7", without: " "', "text is empty."),
+        ("searchByText", 'text: "like 7", without: " "', "without is empty."),
         ("searchByImage", 'image: "aaaa", text: "like 7", textWeight: 1.5', "textWeight is 1.5."),
         ("similarTo", "id: 7, limit: 0", "limit is 0."),
     ],
