@@ -44,8 +44,7 @@ class SyntheticCatalogue:
         """Numbers of the products that pass."""
         found = np.ones(len(self.files), bool)
         for condition in conditions:
-            values = np.array([getattr(file, condition.column) for file in self.files], object)
-            found &= np.logical_or.reduce([values == value for value in condition.values]).astype(bool)
+            found &= np.array([condition.accepts(getattr(file, condition.column)) for file in self.files])
         return np.flatnonzero(found)
 
 

@@ -35,6 +35,14 @@ class Condition:
         """Whether it is bounds that are given, and not values."""
         return not self.values
 
+    def accepts(self, value: Value) -> bool:
+        """Whether a product with this value passes."""
+        if not self.is_range:
+            return value in self.values
+        if not isinstance(value, int):
+            return False
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
 
 @dataclass(frozen=True, slots=True)
 class ProductFilter:

@@ -12,6 +12,33 @@ from numpy.typing import NDArray
 from catalog.filters import ATTRIBUTES, Condition, Value
 
 SAMPLE = 4_000
+NOTHING = -1
+
+
+@dataclass(frozen=True)
+class SampledAttribute:
+    """The values of one attribute in the sample: numbers, as comparing texts takes twenty times as long."""
+
+    values: tuple[Value, ...]
+    """Distinct ones."""
+    numbers: NDArray[np.int32]
+    """(S,) index into ``values`` of each product's; NOTHING where it has none."""
+
+    @classmethod
+    def of(cls, column: Sequence[Value | None]) -> SampledAttribute:
+        """The attribute of products in the order of the sample."""
+        values = tuple(value for value in dict.fromkeys(column) if value is not None)
+        places = {value: number for number, value in enumerate(values)}
+        return cls(values, np.array([NOTHING if v is None else places[v] for v in column], np.int32))
+
+    def __getitem__(self, product: int) -> Value | None:
+        number = self.numbers[product]
+        return None if number == NOTHING else self.values[number]
+
+    def passing(self, condition: Condition) -> NDArray[np.bool_]:
+        """(S,) which products pass."""
+        wanted = [number for number, value in enumerate(self.values) if condition.accepts(value)]
+        return np.isin(self.numbers, np.array(wanted, np.int32))
 
 
 @dataclass(frozen=True)
@@ -23,57 +50,29 @@ class IndexCensus:
 
     products: int
     counts: Mapping[tuple[str, Value], int]
-    sample: Mapping[str, NDArray[np.object_]]
-    """Column → (S,) values of the sampled products."""
-    _codes: Mapping[str, tuple[dict[Value, int], NDArray[np.int32]]]
-    """Column → numbers of its values, and the sample by them: comparing numbers is twenty times as fast."""
+    sampled: int
+    """Number of products in the sample."""
+    sample: Mapping[str, SampledAttribute]
 
     @classmethod
     def of(cls, products: int, counts: Mapping[tuple[str, Value], int], rows: Sequence[tuple[Any, ...]]) -> IndexCensus:
         """The census of counts by (column, value), and of rows of all ATTRIBUTES."""
-        table = np.array(rows, object).reshape(-1, len(ATTRIBUTES))
-        sample = {name: table[:, place] for place, name in enumerate(ATTRIBUTES)}
-        return cls(products, dict(counts), sample, {name: _coded(values) for name, values in sample.items()})
+        sample = {name: SampledAttribute.of([row[place] for row in rows]) for place, name in enumerate(ATTRIBUTES)}
+        return cls(products, dict(counts), len(rows), sample)
 
     def passing(self, conditions: Sequence[Condition]) -> int:
         """About how many products pass all conditions; exact for a single one, and never more than pass any of them."""
         bounds = [self._bound(condition) for condition in conditions]
         most = min(bounds, default=self.products)
-        if len(conditions) <= 1 or not most:
+        if len(conditions) <= 1 or not most or not self.sampled:
             return most
-        passes = np.logical_and.reduce([self._passes(condition) for condition in conditions])
-        sampled = len(passes)
-        return min(most, round(self.products * int(passes.sum()) / sampled)) if sampled else most
+        passes = np.logical_and.reduce([self.sample[c.column].passing(c) for c in conditions])
+        return min(most, round(self.products * int(passes.sum()) / self.sampled))
 
     def _bound(self, condition: Condition) -> int:
         """Exactly how many products pass one condition."""
-        if not condition.is_range:
-            return sum(self.counts.get((condition.column, value), 0) for value in condition.values)
         return sum(
             products
             for (column, value), products in self.counts.items()
-            if column == condition.column and isinstance(value, int) and _is_between(value, condition)
+            if column == condition.column and condition.accepts(value)
         )
-
-    def _passes(self, condition: Condition) -> NDArray[np.bool_]:
-        numbers, codes = self._codes[condition.column]
-        if condition.is_range:
-            wanted = [
-                code for value, code in numbers.items() if isinstance(value, int) and _is_between(value, condition)
-            ]
-        else:
-            wanted = [numbers[value] for value in condition.values if value in numbers]
-        found = np.zeros(len(codes), bool)
-        for code in wanted:
-            found |= codes == code
-        return found
-
-
-def _coded(values: NDArray[np.object_]) -> tuple[dict[Value, int], NDArray[np.int32]]:
-    numbers = {value: number for number, value in enumerate(dict.fromkeys(values.tolist())) if value is not None}
-    return numbers, np.array([numbers.get(value, -1) for value in values.tolist()], np.int32)
-
-
-def _is_between(value: int, condition: Condition) -> bool:
-    low, high = condition.low, condition.high
-    return (low is None or value >= low) and (high is None or value <= high)

@@ -6,14 +6,14 @@ from psycopg import sql
 
 from catalog.database import Connection
 from catalog.filters import ATTRIBUTES
-from catalog.index.versions import INDEX
+from catalog.index.versions import INDEX, vectors_of
 
 
 def follow_catalogue(connection: Connection) -> None:
     """Bring the attributes in every index version to what ``fashion_files`` says, in the caller's transaction."""
     for (number,) in connection.execute(INDEX["ids"]).fetchall():
         query = INDEX["follow_files"].format(
-            vectors=sql.Identifier(f"product_vectors_{number}"),
+            vectors=vectors_of(number),
             attributes=_columns(None),
             of_file=_columns("file"),
             of_vector=_columns("vector"),

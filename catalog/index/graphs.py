@@ -11,7 +11,7 @@ from psycopg import sql
 from catalog.database import Connection
 from catalog.filters import ATTRIBUTES, Value
 from catalog.index.records import Graph, IndexVersion
-from catalog.index.router import MAX_EF, worth_a_graph
+from catalog.index.router import worth_a_graph
 from catalog.index.versions import INDEX, vectors_of
 
 # Measured on 44,000 clustered vectors: with pgvector's own 16 and 64, no ef finds 99 % of the nearest.
@@ -25,7 +25,7 @@ UNTRIED_EF = 200
 
 def build_graphs(connection: Connection, version: IndexVersion, products: int) -> tuple[Graph, ...]:
     """Shuffle the vectors, index the attributes, and build every graph that pays; takes seconds per 10,000."""
-    slots: dict[str, Any] = {"vectors": vectors_of(version)}
+    slots: dict[str, Any] = {"vectors": vectors_of(version.id)}
     order = sql.Identifier(f"product_vectors_{version.id}_order")
     for step in ("shuffle", "cluster", "drop_index"):
         connection.execute(INDEX[step].format(**slots, order=order))
@@ -42,10 +42,9 @@ def build_graphs(connection: Connection, version: IndexVersion, products: int) -
     ]
     for statement in statements:
         _build(connection, statement)
-    ef = min(UNTRIED_EF, MAX_EF)
     return (
-        Graph(None, None, products, ef),
-        *(Graph(column, value, counts[column, value], ef) for column, value in wanted),
+        Graph(None, None, products, UNTRIED_EF),
+        *(Graph(column, value, counts[column, value], UNTRIED_EF) for column, value in wanted),
     )
 
 
@@ -56,7 +55,7 @@ def value_counts(connection: Connection, version: IndexVersion) -> dict[tuple[st
 
 def _counts(connection: Connection, version: IndexVersion) -> Iterator[tuple[tuple[str, Value], int]]:
     for column in ATTRIBUTES:
-        query = INDEX["values"].format(vectors=vectors_of(version), column=sql.Identifier(column))
+        query = INDEX["values"].format(vectors=vectors_of(version.id), column=sql.Identifier(column))
         for value, products in connection.execute(query):
             yield (column, value), products
 

@@ -15,18 +15,12 @@ from catalog.filters import Condition, parameters, where
 from catalog.index.records import Answer, Graph, Hit, IndexVersion
 from catalog.index.router import Plan
 from catalog.index.vectors import Halfvec
-from catalog.index.versions import INDEX
+from catalog.index.versions import INDEX, vectors_of
 
 # Planned anew each time, as a plan for any value knows none; and vectors that are searched are in memory.
 SETTINGS: Mapping[str, str] = {"plan_cache_mode": "force_custom_plan", "random_page_cost": "1.1"}
-# Walk the graph and look at each product: the planner, which cannot see how far the walk must go, is otherwise drawn to
-# comparing everything.
-GRAPH_SETTINGS: Mapping[str, str] = {
-    "hnsw.iterative_scan": "relaxed_order",
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_sort": "off",
-}
+COMPARING = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
+"""What the planner is drawn to instead of walking a graph, as it cannot see how far the walk must go."""
 
 
 def find(
@@ -53,7 +47,6 @@ def find(
         version,
         is_exact=plan.graph is None,
         has_more=len(hits) > k,
-        is_truncated=False,
         route=plan.route,
         passing=plan.passing,
     )
@@ -105,8 +98,7 @@ def _shape(condition: Condition) -> Condition:
 @lru_cache(maxsize=512)
 def _query(version: int, dimension: int, graph: Graph | None, left: tuple[Condition, ...]) -> bytes:
     """The statement for conditions of these columns; composing one takes as long as a small search."""
-    vectors = sql.Identifier(f"product_vectors_{version}")
-    slots: dict[str, Any] = {"vectors": vectors, "dimension": sql.Literal(dimension)}
+    slots: dict[str, Any] = {"vectors": vectors_of(version), "dimension": sql.Literal(dimension)}
     if graph is None:
         return INDEX["search_exact"].format(**slots, where=where(left)).as_bytes(None)
     return INDEX["search_graph"].format(**slots, where=_in_graph(graph, left)).as_bytes(None)
@@ -115,7 +107,11 @@ def _query(version: int, dimension: int, graph: Graph | None, left: tuple[Condit
 @lru_cache(maxsize=512)
 def _settings(ef: int) -> bytes:
     """One statement for all; ``ef`` of 0 walks no graph."""
-    settings = {**SETTINGS, **({**GRAPH_SETTINGS, "hnsw.ef_search": str(ef)} if ef else {})}
+    # Named on both ways: a search that compares all may follow a walk in the same transaction.
+    planner = "off" if ef else "on"
+    settings = {**SETTINGS, **dict.fromkeys(COMPARING, planner)}
+    if ef:
+        settings |= {"hnsw.iterative_scan": "relaxed_order", "hnsw.ef_search": str(ef)}
     terms = [sql.SQL("set_config({}, {}, true)").format(name, value) for name, value in settings.items()]
     return sql.SQL("SELECT {}").format(sql.SQL(", ").join(terms)).as_bytes(None)
 

@@ -78,7 +78,7 @@ class IndexStore:
             drop(connection, [row[0] for row in connection.execute(INDEX["unfinished"]).fetchall()])
             (number,) = connection.execute(INDEX["begin"], values).fetchone() or (0,)
             version = version_of(connection, number)
-            slots = {"vectors": vectors_of(version), "dimension": sql.Literal(dimension)}
+            slots = {"vectors": vectors_of(version.id), "dimension": sql.Literal(dimension)}
             connection.execute(INDEX["create_vectors"].format(**slots))
         return version.id
 
@@ -98,7 +98,7 @@ class IndexStore:
             floats = checked_vectors(vectors, building.dimension)
             if len(ids) != len(floats):
                 raise VectorsInvalid(f"{len(ids)} ids came with {len(floats)} vectors.")
-            slots = {"vectors": vectors_of(building), "attributes": ATTRIBUTE_COLUMNS}
+            slots = {"vectors": vectors_of(building.id), "attributes": ATTRIBUTE_COLUMNS}
             try:
                 connection.execute(INDEX["create_arriving"].format(dimension=sql.Literal(building.dimension)))
                 with connection.cursor() as cursor, cursor.copy(INDEX["copy_arriving"]) as copy:
@@ -113,7 +113,7 @@ class IndexStore:
         with self._database.transaction() as connection:
             building = version_of(connection, version, state="building", for_update=True)
             graphs = building.graphs or build_graphs(connection, building, building.added)
-            query = INDEX["finish"].format(vectors=vectors_of(building))
+            query = INDEX["finish"].format(vectors=vectors_of(building.id))
             values = {"id": version, "graphs": _as_json(graphs)}
             (products,) = connection.execute(query, values).fetchone() or (0,)
         return int(products)
@@ -129,7 +129,10 @@ class IndexStore:
             IndexStateInvalid: the version is not finished, or holds no products.
         """
         with self._database.transaction() as connection:
-            built = version_of(connection, version, for_update=True)
+            built = version_of(connection, version)
+            if built.state == "building":
+                # Nobody shall drop it meanwhile. One that is live is not held: a rollback would wait for the figures.
+                version_of(connection, version, for_update=True)
             if not built.products:
                 raise IndexStateInvalid(f"Index version {version} holds no finished products.", hint="Finish it first.")
             if not len(queries):
@@ -230,7 +233,7 @@ class IndexStore:
         """
         with self._database.transaction() as connection:
             found, _ = self._searchable(connection, version)
-            query = INDEX["vector"].format(vectors=vectors_of(found))
+            query = INDEX["vector"].format(vectors=vectors_of(found.id))
             try:
                 row = connection.execute(query, {"product_id": product_id}).fetchone()
             except psycopg.errors.UndefinedTable as error:
@@ -244,20 +247,25 @@ class IndexStore:
 
     def _searchable(self, connection: Connection, version: int | None) -> tuple[IndexVersion, IndexCensus]:
         """A version that may answer, and its census; what is known of it already is not asked for again."""
-        since, known, census = self._known.get(version or 0, (0.0, None, None))
-        if known and census and time.monotonic() - since < CENSUS_S:
-            return known, census
+        if version is not None and (known := self._known_still(version)):
+            return known
         found = live_version(connection) if version is None else version_of(connection, version)
         if found is None or found.state not in ("live", "retired"):
             raise IndexVersionMissing(
                 "No index version is live." if version is None else f"Index version {version} is not live.",
                 hint="Build the index: `tejido index build`.",
             )
-        since, known, census = self._known.get(found.id, (0.0, None, None))
-        if known is None or census is None or time.monotonic() - since >= CENSUS_S:
-            known, census = found, _census(connection, found)
-            self._known[found.id] = (time.monotonic(), found, census)
+        if known := self._known_still(found.id):
+            return found, known[1]
+        census = _census(connection, found)
+        fresh = {number: entry for number, entry in self._known.items() if self._known_still(number)}
+        self._known = {**fresh, found.id: (time.monotonic(), found, census)}
         return found, census
+
+    def _known_still(self, version: int) -> tuple[IndexVersion, IndexCensus] | None:
+        """What was read of a version not long ago."""
+        entry = self._known.get(version)
+        return entry[1:] if entry and time.monotonic() - entry[0] < CENSUS_S else None
 
     def close(self) -> None:
         """Close the connections."""
@@ -271,7 +279,7 @@ class IndexStore:
 
 
 def _census(connection: Connection, version: IndexVersion) -> IndexCensus:
-    query = INDEX["sample"].format(vectors=vectors_of(version), attributes=ATTRIBUTE_COLUMNS)
+    query = INDEX["sample"].format(vectors=vectors_of(version.id), attributes=ATTRIBUTE_COLUMNS)
     rows = connection.execute(query, {"rows": SAMPLE}).fetchall()
     return IndexCensus.of(version.products or 0, value_counts(connection, version), rows)
 

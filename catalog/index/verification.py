@@ -91,9 +91,8 @@ def _nearest(
 
 
 def _filters(census: IndexCensus, draws: random.Random) -> Iterator[tuple[Condition, ...]]:
-    sampled = len(census.sample[ATTRIBUTES[0]])
-    for _ in range(DRAWS if sampled else 0):
-        row = draws.randrange(sampled)
+    for _ in range(DRAWS if census.sampled else 0):
+        row = draws.randrange(census.sampled)
         chosen = draws.sample(ATTRIBUTES, draws.randint(1, 3))
         values = {name: census.sample[name][row] for name in chosen}
         if conditions := tuple(Condition(name, (value,)) for name, value in values.items() if value is not None):

