@@ -13,7 +13,8 @@ MAX_PAGE = 1000
 MAX_VALUES = 50
 """Of one attribute in one filter."""
 ATTRIBUTES = (
-    "gender", "master_category", "sub_category", "article_type", "base_colour", "season", "year", "usage", "owner",
+    "gender", "master_category", "sub_category", "article_type", "base_colour", "season", "year", "usage", "brand",
+    "owner",
 )  # fmt: skip
 """Columns of ``fashion_files`` that can be filtered by; every index version keeps a copy beside its vectors."""
 
@@ -56,6 +57,7 @@ class ProductFilter:
     season: str | tuple[str, ...] | None = None
     year: int | tuple[int, ...] | None = None
     usage: str | tuple[str, ...] | None = None
+    brand: str | tuple[str, ...] | None = None
     owner: str | tuple[str, ...] | None = None
     year_from: int | None = None
     year_to: int | None = None

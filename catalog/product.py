@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 ATTRIBUTES = ("gender", "master_category", "sub_category", "article_type", "base_colour", "season", "usage")
 """Text attributes of a product, in the order of Kaggle's styles.csv; each may be None."""
 
 SPLITS = ("train", "val", "test")
+
+_WHOSE = re.compile(r"(.+?)\s+(?:men|man|women|woman|unisex|boys?|girls?|kids?|mens|womens|ladies|infant|baby)\b", re.I)
+
+
+def brand_of(title: str) -> str | None:
+    """What stands before the word for whom a product is, as in ``Peter England Men Blue Jeans``; None without one."""
+    found = _WHOSE.match(title.strip())
+    return found.group(1) if found else None
 
 
 @dataclass(frozen=True, slots=True)

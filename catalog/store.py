@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 from types import TracebackType
-from typing import Any, LiteralString, Self
+from typing import Any, Literal, LiteralString, Self
 
 from psycopg import sql
 from psycopg.rows import class_row
@@ -19,6 +19,11 @@ from catalog.sql import queries
 
 FILES = queries("files.sql")
 NO_FILTER = ProductFilter()
+Origin = Literal["catalogue", "curator", "published"]
+"""How a product came: with a version of the catalogue, by a client's curator, or published by a client that keeps the
+photo. Only the first are replaced when a version of the catalogue is published."""
+FIRST_OWN_ID = 1_000_000_000
+"""Products that did not come with the catalogue are numbered from here on, so that no id ever means two of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class FashionFile:
     split: str
     image_sha256: str
     created_at: datetime
+    brand: str | None = None
+    origin: Origin = "catalogue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +93,10 @@ class CatalogueStore:
         self._database = Database(database) if isinstance(database, str) else database
 
     def replace_products(self, rows: Iterable[FashionFile], *, before_commit: Callable[[], None] | None = None) -> int:
-        """Put ``rows`` in place of all rows, in one transaction, in constant memory.
+        """Put ``rows`` in place of all rows that came with the catalogue, in one transaction, in constant memory.
 
-        A row that was there and is no other keeps its ``created_at``; the index follows in the same transaction.
+        A row that was there and is no other keeps its ``created_at``; the index follows in the same transaction. What
+        clients wrote or published themselves stays as it is.
 
         Args:
             rows: the new rows; ids are distinct.

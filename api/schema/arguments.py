@@ -47,6 +47,7 @@ class FileFilter:
     season: list[str] | None = None
     year: list[str] | None = None
     usage: list[str] | None = None
+    brand: list[str] | None = None
     owner: list[str] | None = None
     year_from: int | None = None
     year_to: int | None = None
@@ -67,6 +68,7 @@ class FileFilter:
             season=_values("season", self.season),
             year=None if years is None else tuple(_year(value) for value in years),
             usage=_values("usage", self.usage),
+            brand=_values("brand", self.brand),
             owner=_values("owner", self.owner),
             year_from=self.year_from,
             year_to=self.year_to,

@@ -32,9 +32,13 @@ class FashionFile:
     season: str | None = readable(description="Summer, Fall, Winter or Spring.")
     year: int | None = readable(description="The collection's year.")
     usage: str | None = readable(description="Casual, Sports, Formal …")
+    brand: str | None = readable(description="Who makes it, as its title says; null where that is not told.")
     product_display_name: str = readable(description="The title by which the product is known.")
     dataset: str = readable(description="The data set that it came with.")
-    owner: str | None = readable(description="The client that published it; null: the platform.")
+    owner: str | None = readable(description="The client whose product it is; null: the platform's.")
+    origin: str = readable(
+        description="catalogue, curator (written by one) or published (by a client; it keeps the photo)."
+    )
     split: str | None = readable(description="train, val or test.")
     created_at: datetime = readable(description="When the row was written.")
     created_at_snake: datetime = readable(name="created_at", description="The same as createdAt.")
@@ -54,9 +58,11 @@ class FashionFile:
             season=row.season,
             year=row.year,
             usage=row.usage,
+            brand=row.brand,
             product_display_name=row.product_display_name,
             dataset=row.dataset,
             owner=row.owner,
+            origin=row.origin,
             split=row.split,
             created_at=row.created_at,
             created_at_snake=row.created_at,

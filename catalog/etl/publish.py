@@ -11,7 +11,7 @@ from catalog.etl.raw import raw_key, raw_shards
 from catalog.etl.summary import summary
 from catalog.manifest import LIVE_KEY, CatalogueManifest, manifest_of, published_manifest, version_key
 from catalog.objects import ObjectStore
-from catalog.product import ATTRIBUTES, SPLITS
+from catalog.product import ATTRIBUTES, SPLITS, brand_of
 from catalog.shards import read_rows
 from catalog.store import CatalogueStore, FashionFile
 from core.progress import NoProgress, Progress, track
@@ -57,6 +57,7 @@ def _rows(store: ObjectStore, manifest: CatalogueManifest) -> Iterator[FashionFi
                 yield FashionFile(
                     **row,
                     s3_path=f"{store.url(shard.key)}#{row['id']}",
+                    brand=brand_of(row["product_display_name"]),
                     dataset=manifest.dataset,
                     owner=_owner(owners, row["id"]) if is_owned else None,
                     split=split,

@@ -16,7 +16,8 @@ COPY incoming ({columns}) FROM STDIN
 
 -- name: delete_absent
 -- Rows that stay as they are are not touched: their vectors in the index, and readers, have nothing to follow.
-DELETE FROM fashion_files AS file WHERE NOT EXISTS (SELECT FROM incoming WHERE incoming.id = file.id)
+DELETE FROM fashion_files AS file
+WHERE file.origin = 'catalogue' AND NOT EXISTS (SELECT FROM incoming WHERE incoming.id = file.id)
 
 -- name: update_changed
 UPDATE fashion_files AS file SET ({content}) = (SELECT {of_incoming})
@@ -37,7 +38,7 @@ FROM fashion_files
 CROSS JOIN LATERAL (VALUES
     ('gender', gender), ('master_category', master_category), ('sub_category', sub_category),
     ('article_type', article_type), ('base_colour', base_colour), ('season', season),
-    ('year', year::text), ('usage', usage)
+    ('year', year::text), ('usage', usage), ('brand', brand)
 ) AS facet (attribute, value)
 WHERE {where} AND facet.value IS NOT NULL
 GROUP BY facet.attribute, facet.value

@@ -8,7 +8,7 @@ VALUES (%(model_name)s, %(model_version)s, %(model_hash)s, %(catalogue_version)s
 CREATE TABLE {vectors} (
     product_id bigint PRIMARY KEY REFERENCES fashion_files (id) ON DELETE CASCADE,
     gender text, master_category text, sub_category text, article_type text, base_colour text, season text, year integer,
-    usage text, owner text,
+    usage text, brand text, owner text,
     image_sha256 text NOT NULL,
     embedding halfvec({dimension}) NOT NULL
 )

