@@ -25,12 +25,14 @@ Search fashion products by words or by picture. Get a token from `/auth/token` (
 
 - `allFiles(limit = 50, offset = 0)` and `file(id)`
 - `filesByFilters(masterCategory, subCategory, articleType, gender, baseColour, season, year, usage, limit, offset)`
-- `searchByText(text, limit = 20, after, filter)` and `searchByImage(image or upload, limit = 20, after, filter)`,
-  with `{ indexVersion modelVersion exact truncated nextCursor hits { score product { … } } }`; `image` is base64,
-  `upload` a file of a `multipart/form-data` request (GraphQL multipart request specification)
+- `files(first = 20, after, filter)`: the catalogue by cursor, with `totalCount` and `facets`
+- `searchByText(text, first = 20, after, filter)`, `searchByImage(image or upload, first = 20, after, filter)` and
+  `similarTo(id, first = 20, after, filter)`, with `{ indexVersion modelVersion exact truncated totalCount
+  edges { score node { … } } pageInfo { hasNextPage endCursor } }`; `image` is base64, `upload` a file of a
+  `multipart/form-data` request (GraphQL multipart request specification)
 
 A product has `id filename s3Path masterCategory subCategory articleType baseColour season year usage gender
-productDisplayName dataset owner split createdAt created_at`. At most 100 at a time.
+productDisplayName brand dataset owner origin split createdAt created_at`. At most 100 at a time.
 """
 
 SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio")

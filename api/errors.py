@@ -5,6 +5,7 @@ ApiError                   each with the HTTP status that carries it
 ├── QueryRejected          400  the GraphQL document is too big, too deep, or not one query
 ├── ArgumentInvalid        400  an argument is out of its range
 ├── ImageInvalid           400  the picture to search by cannot be read
+├── IndexChanged           409  a cursor belongs to an index that is not searched any more
 ├── NotFound               404  no such path, product or picture
 ├── BodyTooLarge           413
 ├── TooManyAttempts        429  logins
@@ -54,6 +55,16 @@ class ImageInvalid(ApiError):
 
     code = "api.image_invalid"
     status = 400
+
+
+class IndexChanged(ApiError):
+    """The cursor belongs to an index that is not searched any more."""
+
+    code = "api.index_changed"
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__("The index has changed since.", hint="Search again from the first page.")
 
 
 class NotFound(ApiError):

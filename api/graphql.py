@@ -30,8 +30,8 @@ HINT = 'Send {"query": …, "variables": {…}} as application/json.'
 router = APIRouter(tags=["GraphQL"])
 
 EXAMPLE: dict[str, JsonValue] = {
-    "query": "query ($text: String!) { searchByText(text: $text, limit: 5) "
-    "{ indexVersion modelVersion hits { score product { id productDisplayName } } } }",
+    "query": "query ($text: String!) { searchByText(text: $text, first: 5) "
+    "{ indexVersion modelVersion edges { score node { id productDisplayName } } } }",
     "variables": {"text": "navy blue checked shirt"},
 }
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.filters import ProductFilter
-from catalog.index import Answer, IndexVersion
+from catalog.index import ANYTHING, BEGINNING, Answer, IndexVersion, Place, Variety
 from catalog.store import FacetValue, FashionFile, User
 
 Vectors = NDArray[np.float32]
@@ -23,6 +23,9 @@ class Files(Protocol):
 
     def files_by_filters(self, filters: ProductFilter, limit: int, offset: int) -> list[FashionFile]:
         """Rows that match every given attribute, in the order of their ids."""
+
+    def files_after(self, filters: ProductFilter, after: int, limit: int) -> list[FashionFile]:
+        """Rows that pass the filter with ids above ``after``, in the order of their ids."""
 
     def file(self, file_id: int) -> FashionFile | None:
         """One row."""
@@ -71,9 +74,16 @@ class Index(Protocol):
         """The version that answers queries now."""
 
     def search(
-        self, vector: Vectors, k: int, *, filters: ProductFilter, offset: int = 0, version: int | None = None
+        self,
+        vector: Vectors,
+        k: int,
+        *,
+        filters: ProductFilter,
+        after: Place = BEGINNING,
+        version: int | None = None,
+        variety: Variety = ANYTHING,
     ) -> Answer:
-        """The ``k`` products nearest to ``vector`` after the first ``offset``, best first."""
+        """The ``k`` products nearest to ``vector`` from a place on, best first."""
 
     def vector(self, product_id: int, *, version: int | None = None) -> Vectors | None:
         """The product's own vector, if the version holds it."""

@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
-import hashlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 
 from api.asked import Asked
-from api.errors import ArgumentInvalid
-from api.live_model import LiveModel
+from api.cursors import Cursor
+from api.live_model import LiveModel, LoadedModel
 from api.metrics import ApiMetrics, Stopwatch
-from api.ports import Files, Index
+from api.ports import Files, Index, Vectors
 from api.vectors import QueryVectors
 from catalog.filters import ProductFilter
+from catalog.index import ANYTHING, Answer, Place, Variety
 from catalog.store import FashionFile
 from core.tracing import span
 
 EVERYTHING = ProductFilter()
-MAX_DEPTH = 1_000
-"""How deep one may page: an approximate index has nothing to say about the ten-thousandth neighbour."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which products a search may find."""
+
+    filter: ProductFilter = EVERYTHING
+    min_score: float | None = None
+    variety: Variety = ANYTHING
+
+
+@dataclass(frozen=True)
+class FoundProduct:
+    """One hit."""
+
+    score: float
+    row: FashionFile
+    number: int
+    """Its place in the page, from 0."""
 
 
 @dataclass(frozen=True)
 class SearchPage:
     """One page of a search."""
 
-    hits: list[tuple[float, FashionFile]]
-    index_version: int
-    model_version: str
-    model_hash: str
-    catalogue_version: str
-    exact: bool
-    route: str
-    recall: float | None
-    matching: int
-    truncated: bool
-    next_cursor: str | None
-    wanted: ProductFilter = EVERYTHING
+    hits: list[FoundProduct]
+    model: LoadedModel
+    answer: Answer
+    has_next: bool
+    has_previous: bool
+    wanted: Wanted
+    vector: Vectors
+    question: bytes
+
+    def cursor(self, number: int) -> str:
+        """Where the search goes on after the hit of this number."""
+        return Cursor(self.model.index.id, self.answer.place_after(number), self.vector).encode(self.question)
 
 
 @dataclass(frozen=True)
@@ -49,91 +65,54 @@ class Search:
     files: Files
     metrics: ApiMetrics = field(default_factory=ApiMetrics)
 
-    def find(
-        self,
-        asked: Asked,
-        *,
-        limit: int,
-        after: str | None = None,
-        wanted: ProductFilter | None = None,
-        min_score: float | None = None,
-    ) -> SearchPage:
-        """The products that fit best. Costs one encoding of each text and picture, or none if remembered.
+    def find(self, asked: Asked, *, first: int, after: str | None = None, wanted: Wanted | None = None) -> SearchPage:
+        """The ``first`` products that fit best, from a cursor on.
+
+        Costs one encoding of each text and picture, or none where it is remembered or goes on from a cursor.
 
         Raises:
             SearchNotReady: no model is loaded.
-            ArgumentInvalid: the cursor belongs to another search or another index, or the question contradicts itself.
+            ArgumentInvalid: the cursor belongs to another search, or the question contradicts itself.
+            IndexChanged: the cursor belongs to another index.
             NotFound: the index does not hold the product that others shall be like.
         """
+        wanted = wanted or Wanted()
         watch, model = Stopwatch(), self.model.current()
-        version, page = model.index.id, _Page(asked.digest(), limit, after, wanted)
-        offset = page.offset(version)
-        with span("query vector", search_kind=asked.kind):
-            vector = asked.vector(model, self.vectors, self.index)
-        # One more where a product asks: it is the most like itself, and not what is looked for.
-        fetch = limit + (asked.product is not None)
-        found = self.index.search(vector, fetch, filters=wanted or EVERYTHING, offset=offset, version=version)
-        taken = found.hits if asked.product in {hit.product_id for hit in found.hits} else found.hits[:limit]
-        hits = [hit for hit in taken if min_score is None or hit.score >= min_score]
-        rows = {row.id: row for row in self.files.files([hit.product_id for hit in hits])}
+        question = asked.digest() + b"\0" + repr((wanted.filter, wanted.variety)).encode()
+        start = self._start(asked, after, question, model)
+        found = self.index.search(
+            start.vector, first, filters=wanted.filter, after=start.place, version=start.version, variety=wanted.variety
+        )
+        rows = {row.id: row for row in self.files.files([hit.product_id for hit in found.hits])}
         self.metrics.search(asked.kind, watch.seconds, route=found.route)
-        has_more = (found.has_more or len(taken) < len(found.hits)) and len(hits) == len(taken)
-        end = offset + len(taken)
-        may_go_on = end + limit <= MAX_DEPTH
+        is_enough = wanted.min_score is not None and any(hit.score < wanted.min_score for hit in found.hits)
         return SearchPage(
             # A product that left the catalogue after it was indexed is not shown.
             hits=[
-                (hit.score, rows[hit.product_id])
-                for hit in hits
-                if hit.product_id in rows and hit.product_id != asked.product
+                FoundProduct(hit.score, rows[hit.product_id], number)
+                for number, hit in enumerate(found.hits)
+                if hit.product_id in rows and (wanted.min_score is None or hit.score >= wanted.min_score)
             ],
-            index_version=version,
-            model_version=model.index.model_version,
-            model_hash=model.index.model_hash,
-            catalogue_version=model.index.catalogue_version,
-            exact=found.is_exact,
-            route=found.route,
-            recall=found.expected_recall,
-            matching=found.passing,
-            truncated=has_more and not may_go_on,
-            next_cursor=page.cursor(version, end) if has_more and may_go_on else None,
-            wanted=wanted or EVERYTHING,
+            model=model,
+            answer=found,
+            has_next=found.has_more and not is_enough,
+            has_previous=after is not None,
+            wanted=wanted,
+            vector=start.vector,
+            question=question,
         )
 
-
-@dataclass(frozen=True)
-class _Page:
-    query: bytes
-    limit: int
-    after: str | None
-    wanted: ProductFilter | None
-
-    def cursor(self, version: int, offset: int) -> str:
-        return urlsafe_b64encode(f"{version}.{offset}.{self._digest()}".encode()).rstrip(b"=").decode()
-
-    def offset(self, version: int) -> int:
-        if self.after is None:
-            return 0
-        of_version, offset, digest = _parts(self.after)
-        if digest != self._digest():
-            raise ArgumentInvalid("after belongs to another search.", hint="Give it with the same query and filter.")
-        if of_version != version:
-            raise ArgumentInvalid("The index has changed since.", hint="Search again from the first page.")
-        if not 0 <= offset <= MAX_DEPTH:
-            raise _not_a_cursor()
-        return offset
-
-    def _digest(self) -> str:
-        return hashlib.sha256(self.query + b"\0" + repr(self.wanted).encode()).hexdigest()[:16]
+    def _start(self, asked: Asked, after: str | None, question: bytes, model: LoadedModel) -> Cursor:
+        if after is not None:
+            return Cursor.decode(after, question, version=model.index.id)
+        with span("query vector", search_kind=asked.kind):
+            vector = asked.vector(model, self.vectors, self.index)
+        # A product is the most like itself, and not what is looked for.
+        shown = () if asked.product is None else (asked.product,)
+        # At the precision of a cursor from the first page on, or the second one would be another search's.
+        return Cursor(model.index.id, Place(shown=shown), half(vector))
 
 
-def _parts(cursor: str) -> tuple[int, int, str]:
-    try:
-        version, offset, digest = urlsafe_b64decode(cursor[:200] + "=" * (-len(cursor) % 4)).decode().split(".")
-        return int(version), int(offset), digest
-    except ValueError:
-        raise _not_a_cursor() from None
-
-
-def _not_a_cursor() -> ArgumentInvalid:
-    return ArgumentInvalid("after is no cursor.", hint="Give the nextCursor of the page before.")
+def half(vector: Vectors) -> Vectors:
+    """The vector as it is at half precision, by which the index compares."""
+    return vector.astype("float16").astype("float32")

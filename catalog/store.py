@@ -133,6 +133,13 @@ class CatalogueStore:
         query = FILES["files_page"].format(columns=COLUMNS, where=where(conditions))
         return self._files(query, {**parameters(conditions), "limit": limit, "offset": offset})
 
+    def files_after(self, filters: ProductFilter, after: int, limit: int) -> list[FashionFile]:
+        """Rows that pass the filter with ids above ``after``, in the order of their ids."""
+        limit, _ = checked_page(limit, 0)
+        conditions = filters.conditions()
+        query = FILES["files_after"].format(columns=COLUMNS, where=where(conditions))
+        return self._files(query, {**parameters(conditions), "after": after, "limit": limit})
+
     def file(self, file_id: int) -> FashionFile | None:
         """One row, or None."""
         return next(iter(self.files([file_id])), None)

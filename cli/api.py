@@ -14,18 +14,18 @@ TIMEOUT_S = 30.0
 READY_WITHIN_S = 90.0
 
 BY_TEXT = """
-query ($text: String!, $limit: Int!) {
-  searchByText(text: $text, limit: $limit) {
+query ($text: String!, $first: Int!) {
+  searchByText(text: $text, first: $first) {
     indexVersion modelVersion exact truncated
-    hits { score product { id productDisplayName } }
+    edges { score node { id productDisplayName } }
   }
 }
 """
 BY_IMAGE = """
-query ($image: String!, $limit: Int!) {
-  searchByImage(image: $image, limit: $limit) {
+query ($image: String!, $first: Int!) {
+  searchByImage(image: $image, first: $first) {
     indexVersion modelVersion exact truncated
-    hits { score product { id productDisplayName } }
+    edges { score node { id productDisplayName } }
   }
 }
 """
@@ -57,11 +57,11 @@ class SearchApi:
 
     def by_text(self, text: str, *, limit: int = 5) -> dict[str, Any]:
         """Search by words."""
-        return self._search("searchByText", BY_TEXT, {"text": text, "limit": limit}, shown=text)
+        return self._search("searchByText", BY_TEXT, {"text": text, "first": limit}, shown=text)
 
     def by_image(self, image: bytes, *, shown: str, limit: int = 5) -> dict[str, Any]:
         """Search by an encoded picture; ``shown`` names it in the answer."""
-        variables = {"image": base64.b64encode(image).decode(), "limit": limit}
+        variables = {"image": base64.b64encode(image).decode(), "first": limit}
         return self._search("searchByImage", BY_IMAGE, variables, shown=shown)
 
     def picture(self, product_id: str) -> bytes:
@@ -75,7 +75,7 @@ class SearchApi:
         answer = self._checked(self._send("POST", "/graphql", json={"query": query, "variables": variables}))
         if answer.get("errors"):
             raise ApiRefused(f"{field} was refused: {answer['errors'][0]['message']}")
-        hits = [{**hit["product"], "score": hit["score"]} for hit in answer["data"][field]["hits"]]
+        hits = [{**edge["node"], "score": edge["score"]} for edge in answer["data"][field]["edges"]]
         return {"query": shown, "hits": hits}
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:

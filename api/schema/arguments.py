@@ -89,6 +89,20 @@ def checked_page(limit: int, offset: int) -> tuple[int, int]:
     return limit, offset
 
 
+def checked_first(first: int) -> int:
+    """How many a page of a connection has."""
+    if not 1 <= first <= MAX_LIMIT:
+        raise ArgumentInvalid(f"first is {first}.", hint=f"Ask for 1 to {MAX_LIMIT} at a time.")
+    return first
+
+
+def checked_most(name: str, value: int | None) -> int | None:
+    """How many of one kind there may be."""
+    if value is not None and not 1 <= value <= MAX_LIMIT:
+        raise ArgumentInvalid(f"{name} is {value}.", hint=f"Give 1 to {MAX_LIMIT}, or leave it out.")
+    return value
+
+
 def checked_share(name: str, value: float) -> float:
     """A share of a whole."""
     if not 0 <= value <= 1:

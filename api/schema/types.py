@@ -1,4 +1,4 @@
-"""The types of the GraphQL contract: a file of the catalogue, and the answer to a search."""
+"""The types of the GraphQL contract that stand for rows: a file of the catalogue, and counts of values."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import strawberry
-from anyio.to_thread import run_sync
-from strawberry.types import Info
 from strawberry.utils.str_converters import to_camel_case
 
-from api.context import QueryContext
 from api.schema.permissions import readable
-from api.search import SearchPage
 from catalog import store
-from catalog.filters import ProductFilter
 
 
 @strawberry.type(description="One published product: its metadata and where its picture is stored.")
@@ -69,14 +64,6 @@ class FashionFile:
         )
 
 
-@strawberry.type(description="One product that a search found.")
-class SearchHit:
-    """A product with its score."""
-
-    score: float = readable(description="Cosine similarity to the query, from -1 to 1.")
-    product: FashionFile = readable(description="The product.")
-
-
 @strawberry.type(description="How many products have one value of an attribute.")
 class FacetValue:
     """One value."""
@@ -98,64 +85,4 @@ class Facet:
         return cls(
             attribute=to_camel_case(attribute),
             values=[FacetValue(value=found.value, products=found.products) for found in values],
-        )
-
-
-async def total_count(root: SearchAnswer, info: Info[QueryContext, None]) -> int:
-    """Counted when it is asked for."""
-    return await run_sync(info.context.services.files.count, root.wanted)
-
-
-async def facets_of_answer(root: SearchAnswer, info: Info[QueryContext, None]) -> list[Facet]:
-    """Counted when they are asked for."""
-    found = await run_sync(info.context.services.files.facets, root.wanted)
-    return [Facet.of(attribute, values) for attribute, values in found.items()]
-
-
-@strawberry.type(description="What a search found, and with what it searched.")
-class SearchAnswer:
-    """One page of a search."""
-
-    hits: list[SearchHit] = readable(description="Best first.")
-    index_version: int = readable(description="The index that was searched.")
-    model_version: str = readable(description="The model that made the index and read the query.")
-    model_hash: str = readable(description="Content hash of that model: a number may be given twice, this is not.")
-    catalogue_version: str = readable(description="The catalogue whose products the index holds.")
-    exact: bool = readable(description="Whether every product was compared; false: an approximate index was used.")
-    route: str = readable(
-        description="The way the search took: exact, graph (of all products) or partial_graph (of one value)."
-    )
-    recall: float | None = readable(
-        description="Share of the ten nearest that such searches find, as last measured; 1 where every product was "
-        "compared, null where it was not measured."
-    )
-    matching: int = readable(description="About how many products pass the filter; exact for one attribute.")
-    truncated: bool = readable(
-        description="Whether the search was cut short: there are more products, which cannot be paged to."
-    )
-    total_count: int = readable(
-        resolver=total_count, description="Exactly how many products pass the filter: all of them have a rank."
-    )
-    facets: list[Facet] = readable(
-        resolver=facets_of_answer, description="How many products have each value, of all that pass the filter."
-    )
-    wanted: strawberry.Private[ProductFilter]
-    next_cursor: str | None = readable(description="Give it as `after` for the next page; null: this was the last.")
-
-    @classmethod
-    def of(cls, answer: SearchPage) -> SearchAnswer:
-        """The same answer, as GraphQL shows it."""
-        return cls(
-            hits=[SearchHit(score=score, product=FashionFile.of(row)) for score, row in answer.hits],
-            index_version=answer.index_version,
-            model_version=answer.model_version,
-            model_hash=answer.model_hash,
-            catalogue_version=answer.catalogue_version,
-            exact=answer.exact,
-            route=answer.route,
-            recall=answer.recall,
-            matching=answer.matching,
-            truncated=answer.truncated,
-            next_cursor=answer.next_cursor,
-            wanted=answer.wanted,
         )

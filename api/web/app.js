@@ -36,7 +36,7 @@ async function fetchPage() {
   $("facts").textContent = word("searching");
   const begun = performance.now();
   try {
-    const answer = await search({ ...query, after: page?.nextCursor ?? null });
+    const answer = await search({ ...query, after: page?.pageInfo.endCursor ?? null });
     if (mine !== run) return;
     tookMs = Math.round(performance.now() - begun);
     show(answer);
@@ -47,10 +47,10 @@ async function fetchPage() {
 
 function show(answer) {
   page = answer;
-  shown += answer.hits.length;
+  shown += answer.edges.length;
   drawFacts();
-  $("more").hidden = !answer.nextCursor;
-  const cards = answer.hits.map(card);
+  $("more").hidden = !answer.pageInfo.hasNextPage;
+  const cards = answer.edges.map(card);
   $("results").append(...cards.map(({ element }) => element));
   fillPictures(cards, run);
 }
@@ -87,7 +87,7 @@ function repeat() {
 
 let urls = [];
 
-function card({ score, product }) {
+function card({ score, node: product }) {
   const element = $("card").content.firstElementChild.cloneNode(true);
   translate(element);
   element.querySelector("h3").textContent = product.productDisplayName;

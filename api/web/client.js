@@ -1,11 +1,11 @@
 // The page as a client of the API: a token, queries, pictures.
 
-const HITS = "{ indexVersion modelVersion exact truncated nextCursor hits { score product " +
+const HITS = "{ indexVersion modelVersion exact truncated pageInfo { hasNextPage endCursor } edges { score node " +
   "{ id productDisplayName articleType baseColour season year gender usage } } }";
 const BY_TEXT = `query ($text: String!, $after: String, $filter: FileFilter) {
-  answer: searchByText(text: $text, limit: 24, after: $after, filter: $filter) ${HITS} }`;
+  answer: searchByText(text: $text, first: 24, after: $after, filter: $filter) ${HITS} }`;
 const BY_PICTURE = `query ($upload: Upload, $after: String, $filter: FileFilter) {
-  answer: searchByImage(upload: $upload, limit: 24, after: $after, filter: $filter) ${HITS} }`;
+  answer: searchByImage(upload: $upload, first: 24, after: $after, filter: $filter) ${HITS} }`;
 
 /** What the API refused: its stable code, its message and what to do. */
 export class Refusal extends Error {

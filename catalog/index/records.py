@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -87,6 +87,32 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a walk through the products of a search goes on.
+
+    Comparing all gives products by score, equal ones by id: the last says which came before it. A graph may pass over a
+    product that is nearer than the last that it gives, so after its pages the products themselves are remembered, and
+    what was passed over comes on a later page.
+    """
+
+    last: Hit | None = None
+    """Products with a better score, or the same and a smaller or this id, were shown."""
+    shown: tuple[int, ...] = ()
+    """Ids of others that were shown, or shall not be."""
+
+    def after(self, hits: Sequence[Hit], *, is_exact: bool) -> Place:
+        """The place when these were shown too."""
+        if not hits:
+            return self
+        if is_exact:
+            return replace(self, last=hits[-1])
+        return replace(self, shown=(*self.shown, *(hit.product_id for hit in hits)))
+
+
+BEGINNING = Place()
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a search found, all in the vector space of ``version``."""
 
@@ -96,9 +122,17 @@ class Answer:
     """Every product that passes the filter was compared; otherwise an HNSW graph chose."""
     has_more: bool
     """There are more hits after these."""
+    began: Place = BEGINNING
+    """The place at which it began."""
     route: Route = "exact"
     passing: int = 0
     """About how many products pass the filter; exact for one attribute."""
+    is_cut: bool = False
+    """Only the nearest of a window were looked at, and there are products beyond it."""
+
+    def place_after(self, number: int) -> Place:
+        """Where the walk goes on after the hit of this number, from 0."""
+        return self.began.after(self.hits[: number + 1], is_exact=self.is_exact)
 
     @property
     def expected_recall(self) -> float | None:

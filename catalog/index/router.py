@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from catalog.filters import Condition
 from catalog.index.census import IndexCensus
-from catalog.index.records import Graph, Route
+from catalog.index.records import BEGINNING, Graph, Place, Route
 
 EXACT_PRODUCTS = 2_500
 """Up to here comparing all is as fast as any graph (about 1 ms), and misses nothing."""
@@ -20,6 +20,8 @@ GRAPH_SHARE = 0.25
 """A graph is walked only if at least this share of its products passes: else the walk may end far from the nearest."""
 PARTIAL_SHARE = 0.35
 """Values that more products have get no graph of their own: the one over all serves them nearly as well."""
+DEEPEST_IN_GRAPH = 120
+"""Pages beyond so many products compare all: there what a walk leaves out counts, and nobody is in a hurry."""
 MAX_EF = 1_000
 """The largest ``hnsw.ef_search`` that pgvector takes."""
 
@@ -39,9 +41,20 @@ class Plan:
     """How many that pass are taken from the graph before the nearest of them are chosen."""
 
 
-def plan(graphs: Sequence[Graph], census: IndexCensus, conditions: Sequence[Condition], *, wanted: int) -> Plan:
-    """The way of a search for the nearest ``wanted`` products that pass ``conditions``."""
+def plan(
+    graphs: Sequence[Graph],
+    census: IndexCensus,
+    conditions: Sequence[Condition],
+    *,
+    wanted: int,
+    after: Place = BEGINNING,
+) -> Plan:
+    """The way of a search for the ``wanted`` nearest products from a place on that pass ``conditions``."""
     passing = census.passing(conditions)
+    # A walk starts from the beginning each time, and what it has shown must be named: not for long.
+    if after.last is not None or len(after.shown) + wanted > DEEPEST_IN_GRAPH:
+        return Plan("exact", passing)
+    wanted += len(after.shown)
     fitting = [graph for graph in graphs if graph.column is None or graph.condition in conditions]
     if passing <= EXACT_PRODUCTS or not fitting:
         return Plan("exact", passing)

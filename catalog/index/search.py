@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from psycopg import sql
 
 from catalog.database import Connection
 from catalog.filters import Condition, parameters, where
-from catalog.index.records import Answer, Graph, Hit, IndexVersion
+from catalog.index.records import BEGINNING, Answer, Graph, Hit, IndexVersion, Place
 from catalog.index.router import Plan
-from catalog.index.vectors import Halfvec
+from catalog.index.variety import Look
+from catalog.index.vectors import Halfvec, from_halfvec
 from catalog.index.versions import INDEX, vectors_of
 
 # Planned anew each time, as a plan for any value knows none; and vectors that are searched are in memory.
@@ -31,22 +33,23 @@ def find(
     conditions: Sequence[Condition],
     *,
     k: int,
-    offset: int = 0,
+    after: Place = BEGINNING,
 ) -> Answer:
-    """The ``k`` products nearest to ``vector`` after the first ``offset``.
+    """The ``k`` products nearest to ``vector`` from a place on.
 
     One more than asked for is looked for, which tells whether there are more. A walk through a graph that ends before
     it has found enough is followed by comparing all: no filter ever costs hits.
     """
-    hits = _rows(connection, version, vector, plan, conditions, fetch=k + 1, offset=offset)
+    hits = _rows(connection, version, vector, plan, conditions, fetch=k + 1, after=after)
     if plan.graph is not None and len(hits) <= k:
         plan = Plan("exact", plan.passing)
-        hits = _rows(connection, version, vector, plan, conditions, fetch=k + 1, offset=offset)
+        hits = _rows(connection, version, vector, plan, conditions, fetch=k + 1, after=after)
     return Answer(
         hits[:k],
         version,
         is_exact=plan.graph is None,
         has_more=len(hits) > k,
+        began=after,
         route=plan.route,
         passing=plan.passing,
     )
@@ -60,13 +63,13 @@ def _rows(
     conditions: Sequence[Condition],
     *,
     fetch: int,
-    offset: int,
+    after: Place,
 ) -> list[Hit]:
     with connection.pipeline():
         # On their way together, as each would wait for as long as a small search takes.
         *_, found = [
             connection.execute(query, values)
-            for query, values in statements(version, vector, plan, conditions, fetch=fetch, offset=offset)
+            for query, values in statements(version, vector, plan, conditions, fetch=fetch, after=after)
         ]
     return [Hit(product_id, score) for product_id, score in found]
 
@@ -78,15 +81,28 @@ def statements(
     conditions: Sequence[Condition],
     *,
     fetch: int,
-    offset: int,
+    after: Place,
 ) -> list[tuple[bytes, dict[str, Any]]]:
     """Settings until the end of the transaction, and the search itself with its parameters."""
     left = tuple(conditions) if plan.graph is None else plan.rest
-    values = parameters(left) | {"query": Halfvec(vector), "fetch": fetch, "offset": offset}
+    values = parameters(left) | {"query": Halfvec(vector), "fetch": fetch, "shown": list(after.shown)}
     if plan.graph is not None:
-        values["look_at"] = max(plan.look_at, offset + fetch)
+        values["look_at"] = max(plan.look_at, len(after.shown) + fetch)
+    elif after.last is not None:
+        values |= {"distance": -after.last.score, "last": after.last.product_id}
+    else:
+        values |= {"distance": -inf, "last": 0}
     query = _query(version.id, version.dimension, plan.graph, tuple(_shape(condition) for condition in left))
     return [(_settings(plan.ef), {}), (query, values)]
+
+
+def looks(connection: Connection, version: IndexVersion, answer: Answer) -> dict[int, Look]:
+    """What the products of an answer are like."""
+    query = INDEX["looks"].format(vectors=vectors_of(version.id))
+    # In binary form: a thousand vectors as text take a tenth of a second.
+    with connection.cursor(binary=True) as cursor:
+        rows = cursor.execute(query, {"ids": [hit.product_id for hit in answer.hits]}).fetchall()
+    return {number: Look(kind, brand, digest, from_halfvec(vector)) for number, kind, brand, digest, vector in rows}
 
 
 def _shape(condition: Condition) -> Condition:

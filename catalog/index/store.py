@@ -9,12 +9,9 @@ Queries only ever see the live version, whole: it becomes live in one transactio
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import psycopg
@@ -22,17 +19,14 @@ from numpy.typing import NDArray
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from catalog.database import Connection, Database
-from catalog.errors import IndexRecallLow, IndexStateInvalid, IndexVersionMissing, VectorsInvalid
-from catalog.filters import ATTRIBUTES, ProductFilter, checked_page
-from catalog.index.census import SAMPLE, IndexCensus
-from catalog.index.graphs import build_graphs, value_counts
-from catalog.index.records import Answer, Graph, IndexVersion, RecallBucket
-from catalog.index.router import plan
-from catalog.index.search import find
+from catalog.errors import IndexRecallLow, IndexStateInvalid, VectorsInvalid
+from catalog.filters import ATTRIBUTES, ProductFilter
+from catalog.index.graphs import build_graphs
+from catalog.index.reader import IndexReader, census_of
+from catalog.index.records import Graph, IndexVersion, RecallBucket
 from catalog.index.vectors import COPY_END, COPY_HEADER, checked_vectors, copy_rows
 from catalog.index.verification import GRAPH_QUERIES, measured, tuned
-from catalog.index.versions import INDEX, ROWS, drop, gone, live_version, vectors_of, version_of
+from catalog.index.versions import INDEX, drop, vectors_of, version_of
 
 MIN_RECALL = 0.9
 NO_FILTER = ProductFilter()
@@ -41,16 +35,8 @@ CENSUS_S = 300.0
 """How long counts of an index version are believed; they move only by single products that are written or removed."""
 
 
-class IndexStore:
-    """Index versions in PostgreSQL (pgvector), and search in them. Safe to share between threads.
-
-    Args:
-        database: libpq URL, or a `Database` to share its connections.
-    """
-
-    def __init__(self, database: str | Database) -> None:
-        self._database = Database(database) if isinstance(database, str) else database
-        self._known: dict[int, tuple[float, IndexVersion, IndexCensus]] = {}
+class IndexStore(IndexReader):
+    """Index versions in PostgreSQL (pgvector), made and read. Safe to share between threads."""
 
     def begin(
         self,
@@ -141,7 +127,7 @@ class IndexStore:
             some = vectors[:: max(1, len(vectors) // GRAPH_QUERIES)]
             graphs = tuple(tuned(connection, built, graph, vectors if graph.column is None else some)
                            for graph in built.graphs)  # fmt: skip
-            recall = measured(connection, built, _census(connection, built), graphs, vectors)
+            recall = measured(connection, built, census_of(connection, built), graphs, vectors)
             worst = min([bucket.recall_at_10 for bucket in recall] + [graphs[0].recall or 0.0])
             if worst < min_recall:
                 raise IndexRecallLow(
@@ -180,108 +166,6 @@ class IndexStore:
         with self._database.transaction() as connection:
             rows = connection.execute(INDEX["outdated"], {"before": before}).fetchall()
             return drop(connection, [row[0] for row in rows])
-
-    def live(self) -> IndexVersion | None:
-        """The version that answers queries now, or None."""
-        with self._database.transaction() as connection:
-            return live_version(connection)
-
-    def versions(self) -> list[IndexVersion]:
-        """All versions, newest first."""
-        with self._database.transaction() as connection, connection.cursor(row_factory=ROWS) as cursor:
-            return cursor.execute(INDEX["versions"]).fetchall()
-
-    def search(
-        self,
-        vector: NDArray[np.floating],
-        k: int,
-        *,
-        filters: ProductFilter = NO_FILTER,
-        offset: int = 0,
-        version: int | None = None,
-    ) -> Answer:
-        """The ``k`` products nearest to a (D,) unit vector after the first ``offset``, of one snapshot.
-
-        Args:
-            vector: encoded by the model version of ``version``.
-            k: at most 1,000.
-            filters: only products that pass it. As many hits are given as there are.
-            offset: hits to skip.
-            version: the live one by default; a retired one that is still there answers too.
-
-        Raises:
-            IndexVersionMissing: no version is live, or the one asked for is gone.
-            VectorsInvalid: the vector is not of this version's space.
-        """
-        k, offset = checked_page(k, offset)
-        conditions = filters.conditions()
-        with self._database.transaction() as connection:
-            found, census = self._searchable(connection, version)
-            query = checked_vectors(np.atleast_2d(vector), found.dimension)[0]
-            way = plan(found.graphs, census, conditions, wanted=offset + k + 1)
-            try:
-                return find(connection, found, query, way, conditions, k=k, offset=offset)
-            except psycopg.errors.UndefinedTable as error:
-                self._known.pop(found.id, None)
-                raise gone(found.id) from error
-
-    def vector(self, product_id: int, *, version: int | None = None) -> NDArray[np.float32] | None:
-        """The (D,) unit vector of a product in a version, the live one by default; None where it holds none of it.
-
-        Raises:
-            IndexVersionMissing: no version is live, or the one asked for is gone.
-        """
-        with self._database.transaction() as connection:
-            found, _ = self._searchable(connection, version)
-            query = INDEX["vector"].format(vectors=vectors_of(found.id))
-            try:
-                row = connection.execute(query, {"product_id": product_id}).fetchone()
-            except psycopg.errors.UndefinedTable as error:
-                self._known.pop(found.id, None)
-                raise gone(found.id) from error
-        if row is None:
-            return None
-        vector = np.array(row[0], np.float32)
-        # It was rounded to half precision, which leaves its length a little off.
-        return vector / np.float32(np.linalg.norm(vector))
-
-    def _searchable(self, connection: Connection, version: int | None) -> tuple[IndexVersion, IndexCensus]:
-        """A version that may answer, and its census; what is known of it already is not asked for again."""
-        if version is not None and (known := self._known_still(version)):
-            return known
-        found = live_version(connection) if version is None else version_of(connection, version)
-        if found is None or found.state not in ("live", "retired"):
-            raise IndexVersionMissing(
-                "No index version is live." if version is None else f"Index version {version} is not live.",
-                hint="Build the index: `tejido index build`.",
-            )
-        if known := self._known_still(found.id):
-            return found, known[1]
-        census = _census(connection, found)
-        fresh = {number: entry for number, entry in self._known.items() if self._known_still(number)}
-        self._known = {**fresh, found.id: (time.monotonic(), found, census)}
-        return found, census
-
-    def _known_still(self, version: int) -> tuple[IndexVersion, IndexCensus] | None:
-        """What was read of a version not long ago."""
-        entry = self._known.get(version)
-        return entry[1:] if entry and time.monotonic() - entry[0] < CENSUS_S else None
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-
-def _census(connection: Connection, version: IndexVersion) -> IndexCensus:
-    query = INDEX["sample"].format(vectors=vectors_of(version.id), attributes=ATTRIBUTE_COLUMNS)
-    rows = connection.execute(query, {"rows": SAMPLE}).fetchall()
-    return IndexCensus.of(version.products or 0, value_counts(connection, version), rows)
 
 
 def _as_json(records: Sequence[Graph] | Sequence[RecallBucket]) -> Jsonb:

@@ -77,4 +77,10 @@ class HalfvecDumper(Dumper):
         return struct.pack(">HH", len(obj.values), 0) + obj.values.astype(">f2").tobytes()
 
 
+def from_halfvec(data: bytes) -> NDArray[np.float32]:
+    """(D,) vector from pgvector's binary form; rounding to half precision has left its length a little off one."""
+    vector = np.frombuffer(data, ">f2", offset=4).astype(np.float32)
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
 psycopg.adapters.register_dumper(Halfvec, HalfvecDumper)

@@ -2,6 +2,10 @@
 -- Rows that pass a filter, in the order of their ids.
 SELECT {columns} FROM fashion_files WHERE {where} ORDER BY id LIMIT %(limit)s OFFSET %(offset)s
 
+-- name: files_after
+-- The same from an id on, which costs as much for the last page as for the first.
+SELECT {columns} FROM fashion_files WHERE {where} AND id > %(after)s ORDER BY id LIMIT %(limit)s
+
 -- name: files_by_id
 -- The rows of some ids, in the order of the ids asked for.
 SELECT {columns} FROM fashion_files

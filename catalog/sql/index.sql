@@ -117,22 +117,30 @@ DROP TABLE IF EXISTS {vectors}
 DELETE FROM index_versions WHERE id = %(id)s
 
 -- name: search_exact
--- The filter is applied first, then every product that passes is compared; `+ 0` keeps the planner off the HNSW graphs,
--- whose scan would end before the filter has let enough through.
-SELECT product_id, -(embedding <#> %(query)s::halfvec({dimension})) AS score FROM {vectors} WHERE {where}
-ORDER BY (embedding <#> %(query)s::halfvec({dimension})) + 0, product_id
-LIMIT %(fetch)s OFFSET %(offset)s
+-- The filter is applied first, then every product that passes is compared; `OFFSET 0` keeps the planner off the HNSW
+-- graphs, whose scan would end before the filter has let enough through, and has each product compared only once.
+SELECT product_id, -distance AS score FROM (
+    SELECT product_id, embedding <#> %(query)s::halfvec({dimension}) AS distance FROM {vectors} WHERE {where} OFFSET 0
+) AS compared
+WHERE (distance, product_id) > (%(distance)s::float8, %(last)s) AND product_id <> ALL(%(shown)s)
+ORDER BY distance, product_id
+LIMIT %(fetch)s
 
 -- name: search_graph
 -- The graph yields in relaxed order, and goes on until enough products are found that pass.
 WITH nearest AS MATERIALIZED (
-    SELECT product_id, embedding <#> %(query)s::halfvec({dimension}) AS distance FROM {vectors} WHERE {where}
+    SELECT product_id, embedding <#> %(query)s::halfvec({dimension}) AS distance FROM {vectors}
+    WHERE {where}
     ORDER BY embedding <#> %(query)s::halfvec({dimension})
     LIMIT %(look_at)s
 )
-SELECT product_id, -distance AS score FROM nearest
+SELECT product_id, -distance AS score FROM nearest WHERE product_id <> ALL(%(shown)s)
 ORDER BY distance + 0, product_id
-LIMIT %(fetch)s OFFSET %(offset)s
+LIMIT %(fetch)s
+
+-- name: looks
+-- What products are like, for those who want different ones.
+SELECT product_id, article_type, brand, image_sha256, embedding FROM {vectors} WHERE product_id = ANY(%(ids)s)
 
 -- name: vector
-SELECT embedding::vector::real[] FROM {vectors} WHERE product_id = %(product_id)s
+SELECT embedding FROM {vectors} WHERE product_id = %(product_id)s

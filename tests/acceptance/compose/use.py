@@ -12,7 +12,7 @@ AIRFLOW, API = f"http://127.0.0.1:{PORTS['AIRFLOW_PORT']}", f"http://127.0.0.1:{
 ENDED = ("success", "failed")
 PRODUCTS = 1500
 CATALOGUE = {"source": "dir:/catalogue", "products": PRODUCTS, "then_train": False}
-SEARCH = {"query": '{ searchByText(text: "blue shirt", limit: 3) { hits { score product { id } } } }'}
+SEARCH = {"query": '{ searchByText(text: "blue shirt", first: 3) { edges { score node { id } } } }'}
 
 
 def trigger(airflow: httpx.Client, dag_id: str, conf: dict[str, Any]) -> str:
@@ -55,7 +55,7 @@ def search(token: str) -> list[Any]:
     answer = httpx.post(f"{API}/graphql", json=SEARCH, headers=headers, timeout=60, trust_env=False)
     said = answer.raise_for_status().json()
     assert not said.get("errors"), said["errors"]
-    found: list[Any] = said["data"]["searchByText"]["hits"]
+    found: list[Any] = said["data"]["searchByText"]["edges"]
     return found
 
 

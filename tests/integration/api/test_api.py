@@ -115,29 +115,29 @@ def test_logins_are_counted_in_valkey(http: httpx.Client) -> None:
 def test_the_process_loads_the_model_of_the_index_and_searches_with_it(loaded: Loaded, http: httpx.Client) -> None:
     made = make_model_and_index(loaded.settings)
     until_ready(http)
-    page = "{ indexVersion modelVersion exact hits { score product { id } } }"
-    by_text = f"query ($t: String!) {{ searchByText(text: $t, limit: 5) {page} }}"
+    page = "{ indexVersion modelVersion exact edges { score node { id } } }"
+    by_text = f"query ($t: String!) {{ searchByText(text: $t, first: 5) {page} }}"
     answer = ask(http, by_text, t="red dress")["searchByText"]
     assert (answer["indexVersion"], answer["modelVersion"], answer["exact"]) == (made.index, made.version, True)
-    scores = [hit["score"] for hit in answer["hits"]]
+    scores = [edge["score"] for edge in answer["edges"]]
     assert len(scores) == 5
     assert scores == sorted(scores, reverse=True)
     assert ask(http, by_text, t="red dress")["searchByText"] == answer
     (file,) = ask(http, "{ allFiles(limit: 1, offset: 7) { id } }")["allFiles"]
     picture = base64.b64encode(http.get(f"/files/{file['id']}/image").content).decode()
-    by_image = f"query ($i: String!) {{ searchByImage(image: $i, limit: 3) {page} }}"
-    assert ask(http, by_image, i=picture)["searchByImage"]["hits"][0]["score"] == pytest.approx(1, abs=0.01)
+    by_image = f"query ($i: String!) {{ searchByImage(image: $i, first: 3) {page} }}"
+    assert ask(http, by_image, i=picture)["searchByImage"]["edges"][0]["score"] == pytest.approx(1, abs=0.01)
 
 
 def test_counts_and_what_is_like_a_product_are_of_the_whole_catalogue(loaded: Loaded, http: httpx.Client) -> None:
-    query = """query ($id: Int!) { similarTo(id: $id, limit: 5) {
-        totalCount hits { product { id } } facets { attribute values { value products } } } }"""
+    query = """query ($id: Int!) { similarTo(id: $id, first: 5) {
+        totalCount edges { node { id } } facets { attribute values { value products } } } }"""
     files = ask(http, "{ allFiles(limit: 100) { id articleType } }")["allFiles"]
     files += ask(http, "{ allFiles(limit: 100, offset: 100) { id articleType } }")["allFiles"]
     answer = ask(http, query, id=files[0]["id"])["similarTo"]
     assert answer["totalCount"] == len(files)
-    assert files[0]["id"] not in [hit["product"]["id"] for hit in answer["hits"]]
-    assert len(answer["hits"]) == 5
+    assert files[0]["id"] not in [edge["node"]["id"] for edge in answer["edges"]]
+    assert len(answer["edges"]) == 5
     (kinds,) = [facet["values"] for facet in answer["facets"] if facet["attribute"] == "articleType"]
     assert {value["value"]: value["products"] for value in kinds} == Counter(file["articleType"] for file in files)
 

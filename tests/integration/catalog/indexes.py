@@ -10,8 +10,11 @@ from catalog.index import IndexStore
 DIMENSION = 32
 COLOURS = ("Red", "Blue", "Green")
 PUBLISH = """
-INSERT INTO fashion_files (id, base_colour, filename, s3_path, product_display_name, dataset, split, image_sha256)
-SELECT n, (%s::text[])[n %% 3 + 1], n || '.jpg', 's3://data/x#' || n, 'Product ' || n, 'test', 'train', ''
+INSERT INTO fashion_files
+    (id, base_colour, article_type, filename, s3_path, product_display_name, dataset, split, image_sha256)
+SELECT
+    n, (%s::text[])[n %% 3 + 1], 'Shirts', n || '.jpg', 's3://data/x#' || n, 'Product ' || n, 'test', 'train',
+    md5(n::text)
 FROM generate_series(0, %s) AS n
 """
 Vectors = NDArray[np.float32]

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from catalog.filters import ProductFilter
-from catalog.index import IndexStore, router, search, verification
+from catalog.index import BEGINNING, IndexStore, router, search, verification
 from catalog.index.following import follow_catalogue
 from catalog.index.router import Plan
 from tests.integration.catalog.indexes import COLOURS, QUERIES, oracle, publish
@@ -66,7 +66,9 @@ def test_each_walk_goes_through_its_own_graph(index: IndexStore, dsn: str, colou
     graph = next(graph for graph in live.graphs if graph.value == colour)
     with psycopg.connect(dsn) as connection:
         own = {name for (name,) in connection.execute(GRAPHS_OF, (colour or "^$",))}
-        statements = search.statements(live, QUERIES[0], Plan("graph", 600, graph, (), 40, 11), (), fetch=11, offset=0)
+        statements = search.statements(
+            live, QUERIES[0], Plan("graph", 600, graph, (), 40, 11), (), fetch=11, after=BEGINNING
+        )
         *settings, (query, values) = statements
         for setting, _ in settings:
             connection.execute(setting)

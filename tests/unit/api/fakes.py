@@ -18,7 +18,7 @@ from api.context import Services
 from api.ports import Vectors
 from catalog.errors import DatabaseUnreachable, ObjectMissing
 from catalog.filters import ProductFilter
-from catalog.index import Answer, Hit, IndexVersion
+from catalog.index import ANYTHING, BEGINNING, Answer, Hit, IndexVersion, Place, Variety
 from catalog.store import FacetValue, FashionFile, User
 from security.passwords import hash_password
 from security.tokens import AccessTokens
@@ -68,6 +68,10 @@ class FakeRows:
         self.ping()
         self.asked += 1
         return [found for found in self.rows if passes(found, filters)][offset : offset + limit]
+
+    def files_after(self, filters: ProductFilter, after: int, limit: int) -> list[FashionFile]:
+        self.ping()
+        return [found for found in self.rows if passes(found, filters) and found.id > after][:limit]
 
     def file(self, file_id: int) -> FashionFile | None:
         return next(iter(self.files([file_id])), None)
@@ -120,26 +124,49 @@ def vector_of(number: int, space: int) -> Vectors:
     return raw / np.float32(np.linalg.norm(raw))
 
 
+def rank(hit: Hit) -> tuple[float, int]:
+    """Best first, equal ones by id."""
+    return (-hit.score, hit.product_id)
+
+
 @dataclass
 class FakeIndex:
     """Exact neighbours in memory; version n lies in vector space n."""
 
     files: FakeRows
     version: IndexVersion | None = None
+    is_exact: bool = True
+    passed_over: set[int] = field(default_factory=set)
+    """As a graph may."""
+    vectors: dict[int, Vectors] = field(default_factory=dict)
+    """Of products that shall have others than `vector_of` gives."""
+    asked_for: Variety = ANYTHING
 
     def live(self) -> IndexVersion | None:
         return self.version
 
     def search(
-        self, vector: Vectors, k: int, *, filters: ProductFilter, offset: int = 0, version: int | None = None
+        self,
+        vector: Vectors,
+        k: int,
+        *,
+        filters: ProductFilter,
+        after: Place = BEGINNING,
+        version: int | None = None,
+        variety: Variety = ANYTHING,
     ) -> Answer:
         assert self.version is not None
         assert version is not None
         rows = [found for found in self.files.rows if passes(found, filters)]
-        scored = [Hit(found.id, float(vector @ vector_of(found.id, version))) for found in rows]
-        ranked = sorted(scored, key=lambda hit: -hit.score)[offset:]
+        vectors = {found.id: self.vectors.get(found.id, vector_of(found.id, version)) for found in rows}
+        scored = [Hit(number, float(vector @ own)) for number, own in vectors.items() if number not in self.passed_over]
+        ranked = sorted(scored, key=rank)
+        left = [hit for hit in ranked if hit.product_id not in after.shown]
+        if after.last is not None:
+            left = [hit for hit in left if rank(hit) > rank(after.last)]
+        self.asked_for = variety
         live = replace(self.version, id=version)
-        return Answer(ranked[:k], live, True, len(ranked) > k, passing=len(rows))
+        return Answer(left[:k], live, self.is_exact, len(left) > k, after, passing=len(rows))
 
     def vector(self, product_id: int, *, version: int | None = None) -> Vectors | None:
         assert version is not None

@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 SEARCH = """query ($filter: FileFilter) {
-  searchByText(text: "like 7", limit: 100, filter: $filter) {
-    exact route recall matching hits { product { id baseColour } } } }"""
+  searchByText(text: "like 7", first: 100, filter: $filter) {
+    exact route recall matching edges { node { id baseColour } } } }"""
 
 
 def ask(client: TestClient, wanted: dict[str, Any]) -> Any:
@@ -18,8 +18,8 @@ def ask(client: TestClient, wanted: dict[str, Any]) -> Any:
 
 def colours(client: TestClient, wanted: dict[str, Any]) -> set[str]:
     answer = ask(client, wanted)["data"]["searchByText"]
-    assert answer["matching"] >= len(answer["hits"])
-    return {hit["product"]["baseColour"] for hit in answer["hits"]}
+    assert answer["matching"] >= len(answer["edges"])
+    return {edge["node"]["baseColour"] for edge in answer["edges"]}
 
 
 def test_a_list_asks_for_one_of_its_values_and_a_value_stands_for_a_list_of_one(client: TestClient) -> None:
@@ -30,7 +30,7 @@ def test_a_list_asks_for_one_of_its_values_and_a_value_stands_for_a_list_of_one(
 def test_an_answer_says_which_way_it_took_and_how_much_such_searches_find(client: TestClient) -> None:
     answer = ask(client, {"baseColour": "Blue"})["data"]["searchByText"]
     assert (answer["exact"], answer["route"], answer["recall"]) == (True, "exact", 1.0)
-    assert answer["matching"] == len(answer["hits"]) == 75
+    assert answer["matching"] == len(answer["edges"]) == 75
 
 
 @pytest.mark.parametrize(

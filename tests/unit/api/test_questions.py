@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from api.search import half
 from tests.unit.api.fakes import COLOURS, Parts, picture_of, vector_of
 
 HITS = (
-    "{ hits { score product { id baseColour } } totalCount facets { attribute values { value products } } nextCursor }"
+    "{ edges { score node { id baseColour } } totalCount facets { attribute values { value products } }"
+    " pageInfo { hasNextPage endCursor } }"
 )
 
 
@@ -33,38 +35,38 @@ def found(client: TestClient, field: str, arguments: str, **variables: Any) -> A
 
 
 def ids(page: Any) -> list[int]:
-    return [hit["product"]["id"] for hit in page["hits"]]
+    return [edge["node"]["id"] for edge in page["edges"]]
 
 
 def ranked(query: np.ndarray[Any, np.dtype[np.float32]]) -> list[int]:
-    scores = {number: float(vector_of(number, 1) @ query) for number in range(1, 301)}
+    scores = {number: float(vector_of(number, 1) @ half(query)) for number in range(1, 301)}
     return sorted(scores, key=lambda number: -scores[number])
 
 
 def test_a_product_finds_those_most_like_it_and_not_itself(client: TestClient) -> None:
     expected = ranked(vector_of(7, 1))
     assert expected[0] == 7
-    assert ids(found(client, "similarTo", "id: 7, limit: 5")) == expected[1:6]
+    assert ids(found(client, "similarTo", "id: 7, first: 5")) == expected[1:6]
 
 
 def test_pages_of_what_is_like_a_product_neither_skip_nor_repeat(client: TestClient) -> None:
     seen: list[int] = []
     after = None
     for _ in range(8):
-        page = found(client, "similarTo", "id: 7, limit: 40, after: $after", after=after)
+        page = found(client, "similarTo", "id: 7, first: 40, after: $after", after=after)
         seen += ids(page)
-        after = page["nextCursor"]
-    assert after is None
+        after = page["pageInfo"]["endCursor"]
+    assert page["pageInfo"]["hasNextPage"] is False
     assert seen == ranked(vector_of(7, 1))[1:]
 
 
 def test_a_filter_that_leaves_the_product_itself_out_costs_no_hit(client: TestClient) -> None:
     assert COLOURS[7 % 4] == "Black"
-    pages = [found(client, "similarTo", "id: 7, limit: 5, filter: $filter", filter={"baseColour": "Red"})]
+    pages = [found(client, "similarTo", "id: 7, first: 5, filter: $filter", filter={"baseColour": "Red"})]
     pages.append(
         found(
-            client, "similarTo", "id: 7, limit: 5, filter: $filter, after: $after",
-            filter={"baseColour": "Red"}, after=pages[0]["nextCursor"],
+            client, "similarTo", "id: 7, first: 5, filter: $filter, after: $after",
+            filter={"baseColour": "Red"}, after=pages[0]["pageInfo"]["endCursor"],
         )
     )  # fmt: skip
     expected = [number for number in ranked(vector_of(7, 1)) if number % 4 == 0]
@@ -95,15 +97,15 @@ def test_what_it_shall_not_be_turns_the_query_away(client: TestClient) -> None:
 
 
 def test_a_least_score_ends_the_hits(client: TestClient) -> None:
-    whole = found(client, "searchByText", 'text: "like 7", limit: 50')
-    least = whole["hits"][9]["score"] - 1e-6
-    page = found(client, "searchByText", f'text: "like 7", limit: 50, minScore: {least}')
-    assert page["hits"] == whole["hits"][:10]
-    assert page["nextCursor"] is None
+    whole = found(client, "searchByText", 'text: "like 7", first: 50')
+    least = whole["edges"][9]["score"] - 1e-6
+    page = found(client, "searchByText", f'text: "like 7", first: 50, minScore: {least}')
+    assert page["edges"] == whole["edges"][:10]
+    assert page["pageInfo"]["hasNextPage"] is False
 
 
 def test_counts_are_of_all_that_pass_not_of_the_page(client: TestClient) -> None:
-    page = found(client, "searchByText", 'text: "like 7", limit: 2')
+    page = found(client, "searchByText", 'text: "like 7", first: 2')
     assert page["totalCount"] == 300
     assert page["facets"] == [
         {
@@ -111,7 +113,7 @@ def test_counts_are_of_all_that_pass_not_of_the_page(client: TestClient) -> None
             "values": [{"value": colour, "products": 75} for colour in ("Green", "Blue", "Black", "Red")],
         }
     ]
-    some = found(client, "searchByText", 'text: "like 7", limit: 2, filter: {baseColour: ["Red", "Blue"]}')
+    some = found(client, "searchByText", 'text: "like 7", first: 2, filter: {baseColour: ["Red", "Blue"]}')
     assert some["totalCount"] == 150
     assert {value["value"] for value in some["facets"][0]["values"]} == {"Red", "Blue"}
 
@@ -128,7 +130,7 @@ def test_browsing_has_counts_too(client: TestClient, parts: Parts) -> None:
         ("searchByText", 'text: "like 7", without: "like 7", minScore: 2', "minScore is 2.0."),
         ("searchByText", 'text: "like 7", without: " "', "without is empty."),
         ("searchByImage", 'image: "aaaa", text: "like 7", textWeight: 1.5', "textWeight is 1.5."),
-        ("similarTo", "id: 7, limit: 0", "limit is 0."),
+        ("similarTo", "id: 7, first: 0", "first is 0."),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(
@@ -139,7 +141,7 @@ def test_a_question_that_makes_no_sense_is_refused(
 
 
 def test_a_cursor_of_another_question_is_refused(client: TestClient) -> None:
-    after = found(client, "searchByText", 'text: "like 7", limit: 5')["nextCursor"]
+    after = found(client, "searchByText", 'text: "like 7", first: 5')["pageInfo"]["endCursor"]
     for field, arguments in (("similarTo", "id: 7"), ("searchByText", 'text: "like 7", without: "like 9"')):
-        (error,) = ask(client, field, f"{arguments}, limit: 5, after: $after", after=after)["errors"]
+        (error,) = ask(client, field, f"{arguments}, first: 5, after: $after", after=after)["errors"]
         assert error["message"] == "after belongs to another search."

@@ -11,18 +11,19 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from tests.unit.api.fakes import Parts, picture_of
+from catalog.index import Variety
+from tests.unit.api.fakes import Parts, picture_of, vector_of
 
-TEXT = """query ($text: String!, $limit: Int, $after: String, $filter: FileFilter) {
-  searchByText(text: $text, limit: $limit, after: $after, filter: $filter) {
-    indexVersion modelVersion modelHash catalogueVersion exact truncated nextCursor
-    hits { score product { id baseColour } } } }"""
+TEXT = """query ($text: String!, $first: Int, $after: String, $filter: FileFilter) {
+  searchByText(text: $text, first: $first, after: $after, filter: $filter) {
+    indexVersion modelVersion modelHash catalogueVersion exact truncated pageInfo { hasNextPage endCursor }
+    edges { score node { id baseColour } } } }"""
 IMAGE = """query ($image: String, $upload: Upload) {
-  searchByImage(image: $image, upload: $upload, limit: 3) { hits { score product { id } } } }"""
+  searchByImage(image: $image, upload: $upload, first: 3) { edges { score node { id } } } }"""
 
 
 def search(client: TestClient, **variables: Any) -> Any:
-    body = {"query": TEXT, "variables": {"limit": 5, **variables}}
+    body = {"query": TEXT, "variables": {"first": 5, **variables}}
     answer = client.post("/graphql", json=body).json()
     assert "errors" not in answer, answer
     return answer["data"]["searchByText"]
@@ -34,7 +35,7 @@ def refusal(client: TestClient, query: str, **variables: Any) -> dict[str, str]:
 
 
 def ids(answer: Any) -> list[int]:
-    return [hit["product"]["id"] for hit in answer["hits"]]
+    return [edge["node"]["id"] for edge in answer["edges"]]
 
 
 def upload(client: TestClient, data: bytes, *, places: str = '{"0": ["variables.upload"]}') -> Any:
@@ -45,54 +46,90 @@ def upload(client: TestClient, data: bytes, *, places: str = '{"0": ["variables.
 
 def test_words_find_their_product_first(client: TestClient) -> None:
     answer = search(client, text="  like   7 ")
-    assert answer["hits"][0] == {"score": pytest.approx(1, abs=1e-6), "product": {"id": 7, "baseColour": "Black"}}
+    assert answer["edges"][0] == {"score": pytest.approx(1, abs=1e-3), "node": {"id": 7, "baseColour": "Black"}}
     assert (answer["indexVersion"], answer["modelVersion"], answer["exact"]) == (1, "1", True)
     assert (answer["modelHash"], answer["catalogueVersion"]) == ("", "v1")
-    scores = [hit["score"] for hit in answer["hits"]]
+    scores = [edge["score"] for edge in answer["edges"]]
     assert scores == sorted(scores, reverse=True)
 
 
 def test_pages_neither_skip_nor_repeat(client: TestClient) -> None:
-    whole = ids(search(client, text="like 7", limit=100))
+    whole = ids(search(client, text="like 7", first=100))
     found: list[int] = []
     after = None
     for _ in range(20):
         page = search(client, text="like 7", after=after)
         found += ids(page)
-        after = page["nextCursor"]
+        after = page["pageInfo"]["endCursor"]
     assert found == whole
 
 
 def test_the_last_page_says_so(client: TestClient) -> None:
-    page = search(client, text="like 7", filter={"baseColour": "Red"}, limit=75)
-    assert len(page["hits"]) == 75
-    assert (page["nextCursor"], page["truncated"]) == (None, False)
+    page = search(client, text="like 7", filter={"baseColour": "Red"}, first=75)
+    assert len(page["edges"]) == 75
+    assert (page["pageInfo"]["hasNextPage"], page["truncated"]) == (False, False)
 
 
 def test_a_filter_holds_for_every_hit(client: TestClient) -> None:
     answer = search(client, text="like 7", filter={"baseColour": "Red", "year": "2012"})
-    assert answer["hits"] == []
-    answer = search(client, text="like 7", filter={"baseColour": "Green", "year": "2012"}, limit=50)
-    assert {hit["product"]["baseColour"] for hit in answer["hits"]} == {"Green"}
+    assert answer["edges"] == []
+    answer = search(client, text="like 7", filter={"baseColour": "Green", "year": "2012"}, first=50)
+    assert {edge["node"]["baseColour"] for edge in answer["edges"]} == {"Green"}
 
 
 def test_a_cursor_serves_only_the_search_that_gave_it(client: TestClient, parts: Parts) -> None:
-    cursor = search(client, text="like 7")["nextCursor"]
+    cursor = search(client, text="like 7")["pageInfo"]["endCursor"]
     for variables in ({"text": "like 8"}, {"text": "like 7", "filter": {"baseColour": "Red"}}):
         assert refusal(client, TEXT, after=cursor, **variables)["code"] == "api.argument_invalid"
     for forged in ("", "x", "!!", "MS4x", cursor[:-3], "a" * 10_000, "é"):
         assert refusal(client, TEXT, text="like 7", after=forged)["code"] == "api.argument_invalid"
     parts.switch_to(2, "2")
-    assert "index has changed" in refusal(client, TEXT, text="like 7", after=cursor)["message"]
+    assert refusal(client, TEXT, text="like 7", after=cursor)["code"] == "api.index_changed"
 
 
-def test_paging_ends_where_the_index_has_nothing_to_say(client: TestClient, parts: Parts) -> None:
-    parts.files.rows = [found for found in parts.files.rows for _ in range(5)]
-    page = search(client, text="like 7", limit=100)
-    for _ in range(9):
-        page = search(client, text="like 7", limit=100, after=page["nextCursor"])
-    assert page["nextCursor"] is None
-    assert page["truncated"] is True
+def walked(client: TestClient, text: str, *, after: str | None = None, first: int = 37) -> list[int]:
+    """Every product from a cursor on, page by page."""
+    found: list[int] = []
+    while True:
+        page = search(client, text=text, first=first, after=after)
+        found += ids(page)
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            return found
+
+
+def test_every_product_can_be_paged_to_once_though_scores_are_equal(client: TestClient, parts: Parts) -> None:
+    parts.index.vectors = {number: vector_of(1 + number % 4, 1) for number in range(1, 301)}
+    found = walked(client, "like 2")
+    assert sorted(found) == list(range(1, 301))
+    assert found[:75] == list(range(1, 301, 4))
+
+
+def test_what_a_graph_passed_over_comes_on_a_later_page(client: TestClient, parts: Parts) -> None:
+    parts.index.is_exact, parts.index.passed_over = False, {7}
+    first = search(client, text="like 7", first=10)
+    assert 7 not in ids(first)
+    parts.index.is_exact, parts.index.passed_over = True, set()
+    later = walked(client, "like 7", after=first["pageInfo"]["endCursor"])
+    assert later[0] == 7
+    assert sorted(ids(first) + later) == list(range(1, 301))
+
+
+def test_the_next_page_needs_neither_encoder_nor_cache(client: TestClient, parts: Parts) -> None:
+    first = search(client, text="like 7")
+    parts.valkey.is_down, encoded = True, parts.encoder.encoded
+    assert len(ids(search(client, text="like 7", after=first["pageInfo"]["endCursor"]))) == 5
+    assert parts.encoder.encoded == encoded
+
+
+def test_variety_is_asked_of_the_index(client: TestClient, parts: Parts) -> None:
+    query = """{ searchByText(text: "like 7", hideDuplicates: true, perArticleType: 3, perBrand: 2) {
+        edges { cursor } } }"""
+    assert "errors" not in client.post("/graphql", json={"query": query}).json()
+    assert parts.index.asked_for == Variety(hide_duplicates=True, per_article_type=3, per_brand=2)
+    for wrong in ("perArticleType: 0", "perBrand: -1", "perBrand: 1000"):
+        refused = refusal(client, f'{{ searchByText(text: "like 7", {wrong}) {{ edges {{ cursor }} }} }}')
+        assert refused["code"] == "api.argument_invalid"
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\n\t", "x" * 301, "a\x00b", "\u200b"])
@@ -104,9 +141,9 @@ def test_words_in_any_script_are_words(client: TestClient) -> None:
     assert ids(search(client, text="vestido azul marino, talla única — 青い 7"))[0] == 7
 
 
-@pytest.mark.parametrize("limit", [0, -1, 101, 300_000])
-def test_a_page_has_one_to_a_hundred_hits(client: TestClient, limit: int) -> None:
-    assert refusal(client, TEXT, text="like 7", limit=limit)["code"] == "api.argument_invalid"
+@pytest.mark.parametrize("first", [0, -1, 101, 300_000])
+def test_a_page_has_one_to_a_hundred_hits(client: TestClient, first: int) -> None:
+    assert refusal(client, TEXT, text="like 7", first=first)["code"] == "api.argument_invalid"
 
 
 def test_a_picture_finds_itself_in_base64_and_as_an_upload(client: TestClient) -> None:
