@@ -1,12 +1,14 @@
 """Is a filtered search right and fast, whatever share of the catalogue its filter lets through?
 
 Products with the attributes of real ones and vectors that lie together by them, in a PostgreSQL of its own.
-Every bucket is one share of the products that pass, by one attribute and by two, asked by queries that fit the filter
-and by queries that fit something else. Ours is `IndexStore.search` as the API calls it. Its peer is an iterative scan
-(relaxed order) of the graph over all products, in another table with the same attributes beside the vectors, as one
-prepared statement on an open connection: the fastest `ef_search` with which it finds 99 %, or where none does the one
-that finds most. Both are timed in turns within one run. `nothing` is a filter that no product passes; without a filter
-both walk the same graph, so that there is a bar for what is found only.
+Every bucket is one share of the products that pass, by one attribute and by two. It is asked by people of whom one half
+look for something that passes (`correlated`) and the other for anything (`apart`); both are shown for themselves too,
+but nobody can tell them from each other before searching, so the peer is tuned for a bucket as for each row.
+Ours is `IndexStore.search` as the API calls it. Its peer is an iterative scan (relaxed order) of the graph over all
+products, in another table with the same attributes beside the vectors, as one prepared statement on an open connection:
+the fastest `ef_search` with which it finds 99 %, or where none does the one that finds most. Both are timed in turns
+within one run. `nothing` is a filter that no product passes; without a filter both walk the same graph, so that there
+is a bar for what is found only.
 Usage: python -m benchmarks.filtered_search [--products 44000] [--dimension 512] [--queries 60]
 """
 
@@ -37,6 +39,7 @@ from catalog.migrations import upgrade
 from catalog.store import CatalogueStore
 
 SHARES = (0.129, 0.046, 0.016, 0.003)
+MIXED, CORRELATED, APART = "mixed", "correlated", "apart"
 EFS = (40, 100, 200, 400, 800)
 K = 10
 TARGET = 0.99
@@ -91,6 +94,8 @@ def main() -> None:
     catalogue = synthetic_catalogue(options.fashion, products=options.products, dimension=options.dimension)
     with tempfile.TemporaryDirectory(prefix="tejido-pg-") as folder, get_server(Path(folder) / "data") as server:
         server.psql("ALTER SYSTEM SET shared_buffers = '512MB'")
+        server.stop()
+        server.ensure_postgres_running()
         server.psql("CREATE DATABASE catalog")
         dsn = server.get_uri("catalog")
         upgrade(dsn)
@@ -142,9 +147,10 @@ def cases_of(catalogue: SyntheticCatalogue, queries: int) -> list[Case]:
         for attributes in (1, 2):
             wanted = filters_of(catalogue, share, attributes=attributes)
             fitting = draws.choice(catalogue.passing(wanted.conditions()), queries)
-            for who, asked in (("fitting", fitting), ("any", everyone)):
+            mixed = np.concatenate([fitting[::2], everyone[1::2]])
+            for who, asked in ((MIXED, mixed), (CORRELATED, fitting), (APART, everyone)):
                 name = f"{share:.1%} by {attributes}, {who}"
-                cases.append(case_of(catalogue, name, f"{share:.1%}", wanted, catalogue.queries[asked]))
+                cases.append(case_of(catalogue, name, who, wanted, catalogue.queries[asked]))
     nothing = ProductFilter(article_type="Sarees", gender="Men")
     cases.append(case_of(catalogue, "nothing", "nothing", nothing, catalogue.queries[everyone]))
     cases.append(case_of(catalogue, "no filter", "no filter", ProductFilter(), catalogue.queries[everyone]))
@@ -223,7 +229,8 @@ def finish(
 ) -> None:
     """Table, bars, file."""
     ratios = {case.name: mine.queries_per_s / theirs.queries_per_s for case, mine, theirs, _ in rows}
-    filtered = {name: ratio for name, ratio in ratios.items() if name != "no filter"}
+    buckets = {case.name: ratios[case.name] for case, *_ in rows if case.bucket in (MIXED, "nothing")}
+    correlated = [ratios[case.name] for case, *_ in rows if case.bucket == CORRELATED]
     report(
         "filtered_search",
         __doc__ or "",
@@ -257,8 +264,9 @@ def finish(
         bars=[
             Bar("least recall@10 of ours", TARGET, min(mine.recall for _, mine, _, _ in rows), is_floor=True),
             Bar("short answers of ours", 0, sum(mine.short for _, mine, _, _ in rows)),
-            Bar("least ratio of a bucket", 2.5, min(filtered.values()), is_floor=True),
-            Bar("geometric mean of the ratios", 5, statistics.geometric_mean(filtered.values()), is_floor=True),
+            Bar("least ratio of a bucket", 2.5, min(buckets.values()), is_floor=True),
+            Bar("geometric mean of the buckets' ratios", 5, statistics.geometric_mean(buckets.values()), is_floor=True),
+            Bar("least ratio where all queries fit", 2.5, min(correlated), is_floor=True),
         ],
     )
 

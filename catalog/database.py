@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -15,6 +16,8 @@ from catalog.cursors import TracedCursor
 from catalog.errors import CatalogError, DatabaseNotReady, DatabaseRefused, DatabaseUnreachable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+Check = Callable[[Connection], None] | None
+T = TypeVar("T")
 CONNECT_TIMEOUT_S = 5.0
 # SQLSTATEs that speak of the connection or of a server that goes or comes, not of the statement.
 AWAY = ("08", "57P")
@@ -58,30 +61,38 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-class Database:
-    """A small pool of connections to one database. Opened at first use; safe to share between threads.
+def _pool(
+    dsn: str, max_connections: int, *, autocommit: bool = False, check: Check = None
+) -> ConnectionPool[Connection]:
+    # Nothing connects before the first use: a process may be built while PostgreSQL is still starting.
+    return ConnectionPool(
+        dsn,
+        connection_class=psycopg.Connection[tuple[Any, ...]],
+        min_size=0,
+        max_size=max_connections,
+        timeout=CONNECT_TIMEOUT_S,
+        check=check,
+        kwargs={
+            "connect_timeout": int(CONNECT_TIMEOUT_S),
+            "application_name": "tejido",
+            "cursor_factory": TracedCursor,
+            "autocommit": autocommit,
+        },
+        reconnect_timeout=CONNECT_TIMEOUT_S,
+        open=False,
+    )
 
-    Each connection is tried before it is lent, so that a restart of PostgreSQL costs one reconnect and no error.
+
+class Database:
+    """Two small pools of connections to one database. Opened at first use; safe to share between threads.
+
+    A restart of PostgreSQL costs one reconnect and no error.
     """
 
     def __init__(self, dsn: str, *, max_connections: int = 8) -> None:
         self.dsn = dsn
-        # Nothing connects before the first use: a process may be built while PostgreSQL is still starting.
-        self._pool: ConnectionPool[Connection] = ConnectionPool(
-            dsn,
-            connection_class=psycopg.Connection[tuple[Any, ...]],
-            min_size=0,
-            max_size=max_connections,
-            timeout=CONNECT_TIMEOUT_S,
-            check=ConnectionPool.check_connection,
-            kwargs={
-                "connect_timeout": int(CONNECT_TIMEOUT_S),
-                "application_name": "tejido",
-                "cursor_factory": TracedCursor,
-            },
-            reconnect_timeout=CONNECT_TIMEOUT_S,
-            open=False,
-        )
+        self._pool = _pool(dsn, max_connections, check=ConnectionPool.check_connection)
+        self._reading = _pool(dsn, max_connections, autocommit=True)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -91,6 +102,25 @@ class Database:
             with self._pool.connection() as connection:
                 yield connection
 
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """What ``work`` reads with single statements, or a pipeline of them, on a connection that commits by itself.
+
+        A transaction makes three round trips of one, and trying the connection a fourth: longer than a small search
+        takes. So the connection is not tried, and ``work`` is called again when it turns out to be dead.
+        """
+        with translated(self.dsn):
+            self._reading.open()
+            try:
+                return self._read(work)
+            except psycopg.OperationalError:
+                # The others that are idle are likely dead too. What is wrong still is raised the second time.
+                self._reading.check()
+                return self._read(work)
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with self._reading.connection() as connection:
+            return work(connection)
+
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """A read-only transaction in which all queries see the database as it was at the first."""
@@ -99,12 +129,13 @@ class Database:
             yield connection
 
     def connections(self) -> Mapping[str, int]:
-        """What the pool counts: connections that are open and idle, requests for one, how long those waited."""
-        return self._pool.get_stats()
+        """What the pools count: connections that are open and idle, requests for one, how long those waited."""
+        return Counter(self._pool.get_stats()) + Counter(self._reading.get_stats())
 
     def close(self) -> None:
         """Give the connections back to PostgreSQL."""
         self._pool.close()
+        self._reading.close()
 
     def __enter__(self) -> Self:
         return self

@@ -12,7 +12,7 @@ from typing import Any, Literal, LiteralString, Self
 from psycopg import sql
 from psycopg.rows import class_row
 
-from catalog.database import Database
+from catalog.database import Connection, Database
 from catalog.filters import ProductFilter, checked_page, parameters, where
 from catalog.index.following import follow_catalogue
 from catalog.sql import queries
@@ -153,19 +153,18 @@ class CatalogueStore:
     def count(self, filters: ProductFilter = NO_FILTER) -> int:
         """How many products pass the filter."""
         conditions = filters.conditions()
-        with self._database.transaction() as connection:
-            query = FILES["count"].format(where=where(conditions))
-            (products,) = connection.execute(query, parameters(conditions)).fetchone() or (0,)
-        return int(products)
+        query = FILES["count"].format(where=where(conditions))
+        rows = self._database.read(lambda connection: connection.execute(query, parameters(conditions)).fetchall())
+        return int(rows[0][0])
 
     def facets(self, filters: ProductFilter = NO_FILTER) -> dict[str, list[FacetValue]]:
         """Attribute → its values among all products that pass the filter, most frequent first."""
         conditions = filters.conditions()
         facets: dict[str, list[FacetValue]] = defaultdict(list)
-        with self._database.transaction() as connection:
-            query = FILES["facets"].format(where=where(conditions))
-            for attribute, value, products in connection.execute(query, parameters(conditions)):
-                facets[attribute].append(FacetValue(value, products))
+        query = FILES["facets"].format(where=where(conditions))
+        rows = self._database.read(lambda connection: connection.execute(query, parameters(conditions)).fetchall())
+        for attribute, value, products in rows:
+            facets[attribute].append(FacetValue(value, products))
         return dict(facets)
 
     def stats(self) -> CatalogueStats:
@@ -199,11 +198,11 @@ class CatalogueStore:
             connection.execute(probe)
 
     def _files(self, query: sql.Composed, values: dict[str, Any]) -> list[FashionFile]:
-        with (
-            self._database.transaction() as connection,
-            connection.cursor(row_factory=class_row(FashionFile)) as cursor,
-        ):
-            return cursor.execute(query, values).fetchall()
+        def rows(connection: Connection) -> list[FashionFile]:
+            with connection.cursor(row_factory=class_row(FashionFile)) as cursor:
+                return cursor.execute(query, values).fetchall()
+
+        return self._database.read(rows)
 
     def close(self) -> None:
         """Close the connections."""

@@ -81,7 +81,7 @@ class Postgres(ServiceDefaults):
             "port": str(self.port.number),
             "unix_socket_directories": "",
             "max_connections": "150",
-            "shared_buffers": "128MB",
+            "shared_buffers": "256MB",
             # Losing the last milliseconds at a power cut is fine here; nothing is ever half-written.
             "synchronous_commit": "off",
             "timezone": "UTC",

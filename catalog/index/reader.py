@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 import psycopg
@@ -23,6 +24,7 @@ from catalog.index.variety import ANYTHING, WINDOW, Variety, page_of, varied
 from catalog.index.vectors import checked_vectors, from_halfvec
 from catalog.index.versions import INDEX, ROWS, gone, live_version, vectors_of, version_of
 
+T = TypeVar("T")
 NO_FILTER = ProductFilter()
 ATTRIBUTE_COLUMNS = sql.SQL(", ").join(sql.Identifier(name) for name in ATTRIBUTES)
 CENSUS_S = 300.0
@@ -76,20 +78,17 @@ class IndexReader:
         """
         k, _ = checked_page(k, 0)
         conditions = filters.conditions()
-        with self._database.transaction() as connection:
-            found, census = self._searchable(connection, version)
+
+        def nearest(connection: Connection, found: IndexVersion, census: IndexCensus) -> Answer:
             query = checked_vectors(np.atleast_2d(vector), found.dimension)[0]
-            try:
-                if variety.is_asked:
-                    everything = Plan("exact", census.passing(conditions))
-                    start = Place(shown=after.shown)
-                    nearest = find(connection, found, query, everything, conditions, k=WINDOW, after=start)
-                    return page_of(nearest, varied(nearest.hits, looks(connection, found, nearest), variety), k, after)
+            if not variety.is_asked:
                 way = plan(found.graphs, census, conditions, wanted=k + 1, after=after)
                 return find(connection, found, query, way, conditions, k=k, after=after)
-            except psycopg.errors.UndefinedTable as error:
-                self._known.pop(found.id, None)
-                raise gone(found.id) from error
+            everything = Plan("exact", census.passing(conditions))
+            window = find(connection, found, query, everything, conditions, k=WINDOW, after=Place(shown=after.shown))
+            return page_of(window, varied(window.hits, looks(connection, found, window), variety), k, after)
+
+        return self._reading(version, nearest)
 
     def vector(self, product_id: int, *, version: int | None = None) -> NDArray[np.float32] | None:
         """The (D,) unit vector of a product in a version, the live one by default; None where it holds none of it.
@@ -97,16 +96,27 @@ class IndexReader:
         Raises:
             IndexVersionMissing: no version is live, or the one asked for is gone.
         """
-        with self._database.transaction() as connection:
-            found, _ = self._searchable(connection, version)
+
+        def stored(connection: Connection, found: IndexVersion, _: IndexCensus) -> NDArray[np.float32] | None:
             query = INDEX["vector"].format(vectors=vectors_of(found.id))
+            with connection.cursor(binary=True) as cursor:
+                row = cursor.execute(query, {"product_id": product_id}).fetchone()
+            return None if row is None else from_halfvec(row[0])
+
+        return self._reading(version, stored)
+
+    def _reading(self, version: int | None, work: Callable[[Connection, IndexVersion, IndexCensus], T]) -> T:
+        """What ``work`` reads of a version; IndexVersionMissing when it was dropped meanwhile."""
+
+        def read(connection: Connection) -> T:
+            found, census = self._searchable(connection, version)
             try:
-                with connection.cursor(binary=True) as cursor:
-                    row = cursor.execute(query, {"product_id": product_id}).fetchone()
+                return work(connection, found, census)
             except psycopg.errors.UndefinedTable as error:
                 self._known.pop(found.id, None)
                 raise gone(found.id) from error
-        return None if row is None else from_halfvec(row[0])
+
+        return self._database.read(read)
 
     def _searchable(self, connection: Connection, version: int | None) -> tuple[IndexVersion, IndexCensus]:
         """A version that may answer, and its census; what is known of it already is not asked for again."""
