@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 import numpy as np
 from fastapi import FastAPI
-from fastapi.encoders import jsonable_encoder
-from fastapi.responses import JSONResponse
 
 from catalog.database import Database
 from catalog.filters import ProductFilter
 from catalog.index import IndexStore
-from catalog.store import CatalogueStore
+from catalog.store import CatalogueStore, FashionFile
 
 database = Database(os.environ["TEJIDO_POSTGRES_DSN"])
 index, files = IndexStore(database), CatalogueStore(database)
@@ -24,9 +23,17 @@ VECTORS = draws / np.linalg.norm(draws, axis=1, keepdims=True)
 app = FastAPI()
 
 
+@dataclass(frozen=True)
+class Hit:
+    """As FastAPI and pydantic make JSON of it."""
+
+    score: float
+    product: FashionFile
+
+
 @app.get("/search")
-def search(words: int) -> JSONResponse:
+def search(words: int) -> list[Hit]:
     """Twenty hits with all that is known of them."""
     found = index.search(VECTORS[words], 20, filters=ProductFilter(), version=live.id if live else None)
     rows = {row.id: row for row in files.files([hit.product_id for hit in found.hits])}
-    return JSONResponse([{"score": hit.score, "product": jsonable_encoder(rows[hit.product_id])} for hit in found.hits])
+    return [Hit(hit.score, rows[hit.product_id]) for hit in found.hits]
