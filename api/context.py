@@ -14,6 +14,7 @@ from security.tokens import Identity
 if TYPE_CHECKING:
     from api.auth import Logins
     from api.health import Readiness
+    from api.operations import Operations
     from api.pictures import Pictures
     from api.ports import Files
     from api.search import Search
@@ -28,6 +29,7 @@ class Services:
     search: Search
     pictures: Pictures
     readiness: Readiness
+    operations: Operations
     introspection: bool = False
     metrics: ApiMetrics = field(default_factory=ApiMetrics)
     metrics_token: str | None = None

@@ -11,6 +11,8 @@ ApiError                   each with the HTTP status that carries it
 ├── TooManyAttempts        429  logins
 ├── LoginUnavailable       503  attempts cannot be counted, so none is let through
 ├── SearchNotReady         503  the model is loading, or no index is live
+├── TrackingUnavailable    503  MLflow does not answer, so nothing can be said of models
+├── Busy                   503  something is done already that can only be done once at a time
 └── Unavailable            503  a part behind the API does not answer
 """
 
@@ -19,7 +21,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from core.errors import TejidoError
-from security.errors import Unauthenticated
+from security.errors import Forbidden, Unauthenticated
+from server.errors import ModelDamaged, ModelMissing, RollbackRefused, TrackingUnreachable
+
+OF_MODELS = (ModelDamaged, ModelMissing, RollbackRefused)
+"""Errors of the coordinator that operators are shown as they are: they name versions and hashes, and no host."""
 
 
 class ApiError(TejidoError):
@@ -116,17 +122,40 @@ class Unavailable(ApiError):
         super().__init__("A part of the service does not answer.", hint="Try again; GET /readyz says which part.")
 
 
-def public_error(error: TejidoError) -> ApiError | Unauthenticated:
+class TrackingUnavailable(ApiError):
+    """MLflow does not answer, so nothing can be said of models, and none promoted."""
+
+    code = "api.tracking_unavailable"
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("The registry of models does not answer.", hint="Try again; `tejido doctor` looks.")
+
+
+class Busy(ApiError):
+    """Something is being done that can only be done once at a time."""
+
+    code = "api.busy"
+    status = 503
+
+
+def public_error(error: TejidoError) -> TejidoError:
     """What a caller may know of ``error``.
 
-    The allow-list: the API's own errors and the refusal of a token. Messages of other parts may name hosts, buckets
-    and paths, so they stay in the log.
+    The allow-list: the API's own errors, the refusal of a token, and what only speaks of model versions. Messages of
+    other parts may name hosts, buckets and paths, so they stay in the log.
     """
-    return error if isinstance(error, ApiError | Unauthenticated) else Unavailable()
+    if isinstance(error, TrackingUnreachable):
+        return TrackingUnavailable()
+    return error if isinstance(error, (ApiError, Unauthenticated, Forbidden, *OF_MODELS)) else Unavailable()
 
 
 def http_status(error: TejidoError) -> int:
     """The HTTP status that carries ``error``."""
     if isinstance(error, Unauthenticated):
         return 401
+    if isinstance(error, Forbidden):
+        return 403
+    if isinstance(error, OF_MODELS):
+        return 404 if isinstance(error, ModelMissing) else 409
     return error.status if isinstance(error, ApiError) else Unavailable.status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from api.health import Readiness
 from api.limits import LoginLimits, ValkeyCounters
 from api.live_model import LiveModel
 from api.metrics import ApiMetrics
+from api.operations import Operations
 from api.pictures import Pictures
 from api.ports import Encoder
 from api.search import Search
@@ -29,6 +31,8 @@ from security.tokens import AccessTokens
 
 if TYPE_CHECKING:
     from catalog.objects import ObjectStore
+    from server.overview import Overview
+    from server.tracking import Tracker
 
 VALKEY_PATIENCE_S = 1.0
 DATA_BUCKET = "data"
@@ -71,6 +75,7 @@ def connected(settings: Settings) -> Services:
                 "search": model.missing,
             }
         ),
+        operations=Operations(settings, cache(lambda: _overview(settings, database, index))),
         introspection=settings.graphql_introspection,
         metrics=metrics,
         metrics_token=settings.metrics_token(),
@@ -88,6 +93,27 @@ def _bucket(settings: Settings) -> ObjectStore:
     from catalog.objects import S3ObjectStore
 
     return S3ObjectStore(settings.platform_bucket(DATA_BUCKET))
+
+
+def _overview(settings: Settings, database: Database, index: IndexStore) -> Overview:
+    # Imported at the first question: an API that no operator asks needs neither MLflow nor what a run is made of.
+    from catalog.audit import AuditTrail
+    from server.overview import Overview
+    from server.stores import open_stores
+
+    return Overview(
+        store=lambda: open_stores(settings).checkpoints,
+        registry=lambda: _tracker(settings),
+        indexes=index,
+        trail=AuditTrail(database),
+    )
+
+
+def _tracker(settings: Settings) -> Tracker:
+    from server.stores import tracking_uri
+    from server.tracking import Tracker
+
+    return Tracker(tracking_uri(settings))
 
 
 def _encoder(settings: Settings, version: IndexVersion) -> Encoder:

@@ -2,6 +2,7 @@
 
 SecurityError
 ├── Unauthenticated          no valid access token; never says why, the log does
+├── Forbidden                a valid token whose roles do not suffice
 ├── SigningKeyMissing        no key to sign access tokens with
 ├── SigningKeyUnreadable     a key file is damaged or open to others
 ├── TokenRequestInvalid      a token was asked for that may not exist (lifetime, subject, roles)
@@ -32,6 +33,12 @@ class Unauthenticated(SecurityError):
     def __init__(self, reason: str = "") -> None:
         super().__init__("No valid access token.", hint="Get one from POST /auth/token and send it as a bearer token.")
         self.reason = reason
+
+
+class Forbidden(SecurityError):
+    """The access token is valid, and its roles do not let it do this."""
+
+    code = "security.forbidden"
 
 
 class SigningKeyMissing(SecurityError):

@@ -18,7 +18,12 @@ from server.tracking import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, Tracke
 
 
 def promote(
-    settings: Settings, *, version: str = CHALLENGER, override: str | None = None, progress: Progress | None = None
+    settings: Settings,
+    *,
+    version: str = CHALLENGER,
+    override: str | None = None,
+    remark: str | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Compare a version with the champion on the live catalogue's test set and move the alias if it has earned it.
 
@@ -28,6 +33,7 @@ def promote(
         settings: where MLflow and the catalogue are.
         version: alias or number.
         override: why an operator promotes a version that was refused; recorded with the version.
+        remark: what the operator says of the decision, whatever it is; recorded likewise.
         progress: told while the gallery is encoded.
 
     Returns:
@@ -48,7 +54,8 @@ def promote(
     ours = court.retrieval(challenger)
     theirs = court.retrieval(champion) if champion else court.zero_shot(challenger)
     judgement = judge(ours, theirs, court.queries_of_clients(challenger))
-    decision = _decide(judgement, f"champion version {champion.version}" if champion else "zero shot", override)
+    against = f"champion version {champion.version}" if champion else "zero shot"
+    decision = _decide(judgement, against, override, remark=remark)
     with open_trail(settings) as trail:
         _carry_out(decision, tracker, trail, actor=actor_of(settings), challenger=challenger, champion=champion)
     _notify(settings, decision, challenger)
@@ -67,8 +74,8 @@ class _Decision:
         return self.action != "refused"
 
 
-def _decide(judgement: Judgement, against: str, override: str | None) -> _Decision:
-    reason = judgement.reason(against)
+def _decide(judgement: Judgement, against: str, override: str | None, *, remark: str | None = None) -> _Decision:
+    reason = judgement.reason(against) + (f"; {remark}" if remark else "")
     if judgement.is_earned:
         return _Decision("promoted", judgement, reason)
     if override:

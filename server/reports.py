@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ METRICS = (
     "loss", "asked", "replies", "rejected", "late", "attempts", "bytes_up", "bytes_down", "seconds", "overhead_seconds",
 )  # fmt: skip
 LISTS = ("rejections", "silent", "late_clients")
+ATTEMPT = re.compile(r"attempt \d+: ")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class RoundReport:
         recall = {"val_recall_at_1": self.recall_at_1, "val_recall_at_10": self.recall_at_10, "val_mrr": self.mrr}
         by_client = {f"val_recall_at_10/{client}": value for client, value in self.recall_by_client.items()}
         return recall | by_client | {name: float(getattr(self, name)) for name in METRICS}
+
+
+def client_of(entry: str) -> str:
+    """Whom a rejection or a silence of a report is about: ``[attempt n: ]client: reason``."""
+    return ATTEMPT.sub("", entry, count=1).partition(":")[0]
 
 
 def round_report(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import strawberry
 
+from api.arguments import MAX_INT, checked_first, checked_page
 from api.cursors import after_file
 from api.schema.answering import Request, answered
-from api.schema.arguments import MAX_INT, FileFilter, checked_first, checked_page
+from api.schema.arguments import FileFilter
 from api.schema.connections import FileConnection, SearchConnection
+from api.schema.federation import FederationQueries
 from api.schema.permissions import readable
 from api.schema.searches import search_by_image, search_by_text, similar_to
 from api.schema.types import Facet, FashionFile
@@ -79,7 +81,7 @@ def _one(value: str | None) -> list[str] | None:
 
 
 @strawberry.type(description="Everything that can be asked.")
-class Query:
+class Query(FederationQueries):
     """The root."""
 
     all_files: list[FashionFile] = readable(resolver=all_files, description="The catalogue, in the order of ids.")

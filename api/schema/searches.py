@@ -6,11 +6,7 @@ from typing import Annotated
 
 import strawberry
 
-from api.asked import Asked
-from api.schema.answering import Request, answered
-from api.schema.arguments import (
-    FileFilter,
-    Upload,
+from api.arguments import (
     checked_first,
     checked_most,
     checked_picture,
@@ -18,6 +14,9 @@ from api.schema.arguments import (
     checked_score,
     checked_share,
 )
+from api.asked import Asked
+from api.schema.answering import Request, answered
+from api.schema.arguments import FileFilter, Upload
 from api.schema.connections import SearchConnection
 from api.search import Wanted
 from catalog.filters import ProductFilter

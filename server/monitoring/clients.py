@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -10,9 +9,8 @@ from datetime import datetime
 from prometheus_client.core import Metric
 
 from server.monitoring.gauges import gauges
-from server.reports import RoundReport
+from server.reports import RoundReport, client_of
 
-ATTEMPT = re.compile(r"attempt \d+: ")
 OUTCOMES = ("accepted", "rejected", "silent", "late")
 OVER = ("completed", "failed")
 
@@ -60,8 +58,3 @@ def _outcomes(report: RoundReport) -> Iterator[tuple[str, str]]:
 
 def _missing(report: RoundReport) -> Iterator[str]:
     yield from map(client_of, (*report.rejections, *report.silent))
-
-
-def client_of(entry: str) -> str:
-    """Whom a rejection or a silence of a report is about: ``[attempt n: ]client: reason``."""
-    return ATTEMPT.sub("", entry, count=1).partition(":")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,60 +15,40 @@ from server.checkpoints import RunFolder
 from server.monitoring.clients import client_gauges
 from server.monitoring.gauges import gauge, gauges, seconds_of
 from server.reports import RoundReport
+from server.run_list import STATES, RunList, Status, state_of
 
 STAGES = ("starting", "waiting", "preflight", "encoding", "rounds", "testing", "completed", "failed")
-STATES = ("running", "silent", "failed", "completed")
-SILENT_AFTER_S = 3600.0
-"""A run that has said nothing for so long was most likely killed: it speaks with each reply, and between deadlines."""
 MAX_ROUNDS = 100
 """Of the last run, the latest: each has a dozen series."""
-Status = dict[str, Any]
 
 
 @dataclass
 class Runs:
-    """Reads the statuses in the bucket of checkpoints. One that says completed is final, and is not read again."""
+    """Reads the statuses in the bucket of checkpoints."""
 
     store: ObjectStore
     name: str = "runs"
     every_s: float = 10.0
-    _completed: dict[str, Status] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._list = RunList(self.store)
 
     def read(self) -> Iterable[Metric]:
         """Of all runs their number, of the last one everything."""
-        statuses = self._statuses()
+        statuses = self._list.statuses()
         yield from outcome_gauges(statuses.values(), datetime.now(UTC))
         if not statuses:
             return
-        last = max(statuses, key=lambda key: str(statuses[key].get("at", "")))
+        last = self._list.newest_first()[0]
         folder = RunFolder(self.store, last)
         about = folder.about()
         yield from run_gauges(last, folder.status() or {}, about.config if about else {}, folder.result())
 
-    def _statuses(self) -> dict[str, Status]:
-        """Each run's stage, and when it said so; there may be thousands, so nothing else is kept."""
-        keys = [key.removesuffix("/status.json") for key in self.store.list("") if key.endswith("/status.json")]
-        found = {key: self._completed.get(key) or _brief(RunFolder(self.store, key).status() or {}) for key in keys}
-        self._completed = {key: status for key, status in found.items() if status.get("stage") == "completed"}
-        return found
-
-
-def _brief(status: Status) -> Status:
-    return {name: status[name] for name in ("stage", "at") if name in status}
-
 
 def outcome_gauges(statuses: Iterable[Status], now: datetime) -> Iterator[Metric]:
     """How many runs are in which state."""
-    states = Counter(_state(status, now) for status in statuses)
+    states = Counter(state_of(status, now) for status in statuses)
     yield gauges("runs", "Runs by state.", ("state",), {(state,): states[state] for state in STATES})
-
-
-def _state(status: Status, now: datetime) -> str:
-    stage = status.get("stage")
-    if stage in ("completed", "failed"):
-        return str(stage)
-    told = seconds_of(status.get("at"))
-    return "silent" if told is None or now.timestamp() - told > SILENT_AFTER_S else "running"
 
 
 def run_gauges(run: str, status: Status, config: Mapping[str, Any], result: dict[str, Any] | None) -> Iterator[Metric]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ class Registry(Connection):
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     return None
                 raise
-        return _version(found)
+        return _version(found, found.aliases)
 
     def require(self, alias_or_version: str) -> ModelVersion:
         """Like `find`; raises ModelMissing when there is none."""
@@ -100,9 +100,10 @@ class Registry(Connection):
         """All versions, newest first."""
         with self._reached():
             found = self._client.search_model_versions(f"name='{MODEL}'")
-            # A search leaves the aliases out; asking by number brings them along.
-            whole = [self._client.get_model_version(MODEL, version.version) for version in found]
-        return sorted((_version(v) for v in whole), key=lambda v: int(v.version), reverse=True)
+            # A search leaves the aliases out; the model knows them all, whatever the number of versions.
+            moved = dict(self._client.get_registered_model(MODEL).aliases) if found else {}
+        named = [_version(v, [alias for alias, to in moved.items() if str(to) == str(v.version)]) for v in found]
+        return sorted(named, key=lambda v: int(v.version), reverse=True)
 
     def download(self, version: ModelVersion, folder: Path) -> Path:
         """Fetch a version's files below ``folder``; returns the folder that holds them."""
@@ -118,7 +119,7 @@ class Registry(Connection):
                 raise
 
 
-def _version(found: Any) -> ModelVersion:
+def _version(found: Any, aliases: Iterable[str]) -> ModelVersion:
     tags = dict(found.tags)
     return ModelVersion(
         name=MODEL,
@@ -127,7 +128,7 @@ def _version(found: Any) -> ModelVersion:
         content_hash=tags.get("content_hash", ""),
         preset=tags.get("preset", ""),
         catalogue_version=tags.get("catalogue_version", ""),
-        aliases=tuple(sorted(found.aliases)),
+        aliases=tuple(sorted(aliases)),
         created_at_ms=int(found.creation_timestamp),
         tags=tags,
     )

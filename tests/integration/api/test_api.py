@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import httpx
 import psutil
 import pytest
 
+from catalog.audit import AuditTrail
 from catalog.etl import client_stores, load
 from catalog.objects import S3ObjectStore
 from catalog.store import CatalogueStore
@@ -26,7 +28,7 @@ from embedded.stack import Stack
 from security.passwords import hash_password
 from server.indexing import build_index
 from server.models import write_model
-from server.tracking import CHAMPION, FEDERATED_EXPERIMENT, Tracker
+from server.tracking import CHAMPION, FEDERATED_EXPERIMENT, MODEL, Tracker
 from tests.models import tiny_spec, tiny_state
 
 pytestmark = pytest.mark.integration
@@ -59,13 +61,21 @@ def loaded() -> Iterator[Loaded]:
                 limit=PRODUCTS,
             )
             catalogue.put_user("ana", hash_password(PASSWORD), ["reader"])
+            catalogue.put_user("olga", hash_password(PASSWORD), ["operator"])
         yield Loaded(stack, settings)
 
 
 @pytest.fixture
 def http(loaded: Loaded) -> Iterator[httpx.Client]:
+    with signed_in(loaded, "ana") as client:
+        yield client
+
+
+@contextmanager
+def signed_in(loaded: Loaded, username: str) -> Iterator[httpx.Client]:
+    """A client that bears a user's token."""
     with httpx.Client(base_url=loaded.settings.required("api_url"), timeout=30) as client:
-        answer = client.post("/auth/token", data={"username": "ana", "password": PASSWORD})
+        answer = client.post("/auth/token", data={"username": username, "password": PASSWORD})
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         yield client
 
@@ -147,6 +157,32 @@ def test_the_process_follows_to_the_next_model(loaded: Loaded, http: httpx.Clien
     until_ready(http)
     answer = ask(http, '{ searchByText(text: "red dress") { indexVersion modelVersion } }')["searchByText"]
     assert answer == {"indexVersion": made.index, "modelVersion": made.version}
+
+
+def test_an_operator_sees_models_and_indexes_and_rolls_back_by_their_own_name(loaded: Loaded) -> None:
+    with signed_in(loaded, "olga") as http:
+        found = ask(http, "{ modelVersions { version aliases isChampion } champion { version } runs { id } }")
+        assert [(model["version"], model["aliases"]) for model in found["modelVersions"]] == [
+            ("2", ["champion"]),
+            ("1", []),
+        ]
+        assert found["champion"] == {"version": "2"}
+        assert found["runs"] == []
+        assert [index["state"] for index in ask(http, "{ indexVersions { state } }")["indexVersions"]] == [
+            "live",
+            "retired",
+        ]
+        with AuditTrail(loaded.settings.required("postgres_dsn")) as trail:
+            trail.record("promoted", actor="ana", model_name=MODEL, from_version=None, to_version="1", reason="first")
+        query = 'mutation { rollBackModel(reason: "finds shoes", to: "1") { version was indexState indexVersion } }'
+        done = ask(http, query)["rollBackModel"]
+        assert (done["version"], done["was"], done["indexState"]) == ("1", "2", "made live again")
+        (last, _) = ask(http, "{ modelChanges { actor action toVersion reason } }")["modelChanges"]
+        assert last == {"actor": "olga", "action": "rolled_back", "toVersion": "1", "reason": "finds shoes"}
+        assert ask(http, "{ champion { version aliases } }")["champion"] == {"version": "1", "aliases": ["champion"]}
+        until_ready(http)
+        answer = ask(http, '{ searchByText(text: "red dress") { indexVersion modelVersion } }')["searchByText"]
+        assert answer == {"indexVersion": done["indexVersion"], "modelVersion": "1"}
 
 
 @dataclass(frozen=True)

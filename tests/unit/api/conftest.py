@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -16,11 +17,15 @@ from api.health import Readiness
 from api.limits import LoginLimits
 from api.live_model import LiveModel
 from api.metrics import ApiMetrics
+from api.operations import Operations
 from api.pictures import Pictures
 from api.search import Search
 from api.vectors import QueryVectors
+from catalog.objects import DirectoryStore
+from core.settings import Settings
 from security.signing_keys import SigningKeys
 from security.tokens import AccessTokens
+from server.overview import Overview
 from tests.unit.api.fakes import (
     PASSWORD_HASH,
     SCRAPER_TOKEN,
@@ -31,6 +36,7 @@ from tests.unit.api.fakes import (
     FakeValkey,
     Parts,
 )
+from tests.unit.api.operating import FakeDeeds, FakeModels, FakeTrail
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +45,7 @@ def signing_keys(tmp_path_factory: pytest.TempPathFactory) -> SigningKeys:
 
 
 @pytest.fixture
-def parts(signing_keys: SigningKeys) -> Parts:
+def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
     files, valkey, encoder = FakeRows(), FakeValkey(), FakeEncoder()
     index = FakeIndex(files)
     files.put_user("ana", PASSWORD_HASH, ["reader"])
@@ -47,16 +53,19 @@ def parts(signing_keys: SigningKeys) -> Parts:
     tokens = AccessTokens(signing_keys)
     model = LiveModel(index.live, lambda version: replace(encoder, space=version.id), poll_s=0.01)
     metrics = ApiMetrics()
+    checkpoints, models, trail, deeds = DirectoryStore(tmp_path / "checkpoints"), FakeModels(), FakeTrail(), FakeDeeds()
+    overview = Overview(store=lambda: checkpoints, registry=lambda: models, indexes=index, trail=trail)
     services = Services(
         logins=Logins(files, LoginLimits(valkey), tokens),
         files=files,
         search=Search(model, QueryVectors(valkey, metrics), index, files, metrics),
         pictures=Pictures(files, FakePictures()),
         readiness=Readiness({"database": files.ping, "search": model.missing}),
+        operations=Operations(Settings(_env_file=None), lambda: overview, deeds),
         metrics=metrics,
         metrics_token=SCRAPER_TOKEN,
     )
-    return Parts(files, index, encoder, valkey, tokens, services)
+    return Parts(files, index, encoder, valkey, tokens, services, checkpoints, models, trail, deeds)
 
 
 @pytest.fixture
@@ -71,6 +80,13 @@ def anonymous(app: FastAPI) -> Iterator[TestClient]:
     app.state.services.search.model.refresh()
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture
+def operator(anonymous: TestClient, parts: Parts) -> TestClient:
+    """A client that bears an operator's token."""
+    anonymous.headers["Authorization"] = f"Bearer {parts.tokens.issue('olga', ['operator'])}"
+    return anonymous
 
 
 @pytest.fixture

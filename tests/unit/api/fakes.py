@@ -19,9 +19,11 @@ from api.ports import Vectors
 from catalog.errors import DatabaseUnreachable, ObjectMissing
 from catalog.filters import ProductFilter
 from catalog.index import ANYTHING, BEGINNING, Answer, Hit, IndexVersion, Place, Variety
+from catalog.objects import DirectoryStore
 from catalog.store import FacetValue, FashionFile, User
 from security.passwords import hash_password
 from security.tokens import AccessTokens
+from tests.unit.api.operating import FakeDeeds, FakeModels, FakeTrail
 
 PASSWORD = "a password for tests"
 SCRAPER_TOKEN = "a token for scrapers in tests"
@@ -141,9 +143,13 @@ class FakeIndex:
     vectors: dict[int, Vectors] = field(default_factory=dict)
     """Of products that shall have others than `vector_of` gives."""
     asked_for: Variety = ANYTHING
+    retired: list[IndexVersion] = field(default_factory=list)
 
     def live(self) -> IndexVersion | None:
         return self.version
+
+    def versions(self) -> list[IndexVersion]:
+        return [*([self.version] if self.version else []), *self.retired]
 
     def search(
         self,
@@ -173,6 +179,8 @@ class FakeIndex:
         return vector_of(product_id, version) if self.files.files([product_id]) else None
 
     def swap(self, number: int, model_version: str) -> None:
+        if self.version is not None:
+            self.retired.insert(0, replace(self.version, state="retired"))
         self.version = IndexVersion(
             number, "fashion-clip", model_version, "", "v1", 8, "live", len(self.files.rows), 1.0, WRITTEN, WRITTEN
         )
@@ -227,6 +235,10 @@ class Parts:
     valkey: FakeValkey
     tokens: AccessTokens
     services: Services
+    checkpoints: DirectoryStore
+    models: FakeModels
+    trail: FakeTrail
+    deeds: FakeDeeds
 
     def switch_to(self, number: int, model_version: str) -> None:
         """Make another index live and load its model, as the follower does."""

@@ -12,7 +12,7 @@ from graphql import GraphQLObjectType, is_introspection_type
 
 from api.context import QueryContext
 from api.schema import make_schema
-from api.schema.permissions import IsReader
+from api.schema.permissions import IsOperator, IsReader
 from security.tokens import Identity
 from tests.unit.api.fakes import Parts
 
@@ -24,8 +24,17 @@ FIELDS = (
 
 NOT_SHOWN = {"wanted", "page", "page_edges", "number"}
 """What a type remembers for its resolvers and GraphQL does not have."""
-TYPES = {"Query", "FashionFile", "Facet", "FacetValue", "SearchConnection", "SearchEdge", "FileConnection", "FileEdge",
-         "PageInfo"}  # fmt: skip
+READABLE = {
+    "Query", "FashionFile", "Facet", "FacetValue", "SearchConnection", "SearchEdge", "FileConnection", "FileEdge",
+    "PageInfo",
+}  # fmt: skip
+OPERABLE = {
+    "Mutation", "Run", "Round", "RoundClient", "Contribution", "ModelVersion", "IndexVersion", "RecallBucket",
+    "ModelChange", "Promotion", "Rollback",
+}  # fmt: skip
+OPERATORS_QUERIES = {
+    "runs", "run", "contributions", "model_versions", "champion", "index_versions", "model_changes",
+}  # fmt: skip
 
 
 def ask(client: TestClient, query: str, **variables: Any) -> Any:
@@ -41,13 +50,15 @@ def test_every_field_of_every_type_carries_the_permission() -> None:
         for name, kind in schema._schema.type_map.items()
         if isinstance(kind, GraphQLObjectType) and not is_introspection_type(kind)
     ]
-    assert {kind.name for kind in types} == TYPES
+    assert {kind.name for kind in types} == READABLE | OPERABLE
     for kind in types:
         definition = schema.get_type_by_name(kind.name)
         fields = [field for field in definition.fields if field.python_name not in NOT_SHOWN]
         assert len(fields) == len(kind.fields)
         for field in fields:
-            assert field.permission_classes == [IsReader], f"{kind.name}.{field.python_name} is open"
+            is_operable = kind.name in OPERABLE or (kind.name == "Query" and field.python_name in OPERATORS_QUERIES)
+            permission = IsOperator if is_operable else IsReader
+            assert field.permission_classes == [permission], f"{kind.name}.{field.python_name} is open"
 
 
 @pytest.mark.parametrize("identity", [None, Identity("ana", (), "jti", 0), Identity("ana", ("owner",), "jti", 0)])

@@ -19,11 +19,10 @@ from server.about import About
 from server.checkpoints import RunFolder
 from server.errors import TrackingUnreachable
 from server.flower import Node
-from server.monitoring.clients import client_of
 from server.monitoring.exporter import Exporter, serve
 from server.monitoring.runs import Runs, outcome_gauges, run_gauges
 from server.monitoring.services import index_gauges, node_gauges
-from server.reports import RoundReport
+from server.reports import RoundReport, client_of
 from tests.unit.server.results import run_result
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

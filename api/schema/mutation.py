@@ -1,0 +1,12 @@
+"""The root of the mutations, put together from the parts that know them."""
+
+from __future__ import annotations
+
+import strawberry
+
+from api.schema.models import ModelMutations
+
+
+@strawberry.type(description="Everything that can be done.")
+class Mutation(ModelMutations):
+    """The root. Each base brings the mutations of its module."""
