@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from api import auth, error_responses, graphql, health, pages, pictures, scraping
+from api import auth, error_responses, graphql, health, pages, pictures, rest, scraping
 from api.body import BodyLimit
 from api.context import Services
 from api.headers import SecurityHeaders
@@ -36,6 +36,9 @@ Operators also ask for `runs`, `run(id)`, `contributions(run)`, `modelVersions`,
 
 A product has `id filename s3Path masterCategory subCategory articleType baseColour season year usage gender
 productDisplayName brand dataset owner origin split createdAt created_at`. At most 100 at a time.
+
+The same searches without GraphQL: `GET /v1/search`, `POST /v1/search/image`, `GET /v1/files/{file_id}/similar`,
+`GET /v1/files` and `GET /v1/facets`, with attributes as parameters.
 """
 
 SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio")
@@ -63,7 +66,7 @@ def create_app(services: Services | None = None) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(Requests)
     app.add_middleware(SecurityHeaders)
-    for part in (auth, graphql, pictures, health, scraping, pages):
+    for part in (auth, graphql, rest, pictures, health, scraping, pages):
         app.include_router(part.router)
     if is_traced():
         trace_requests(app)

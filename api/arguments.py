@@ -50,10 +50,10 @@ def checked_share(name: str, value: float) -> float:
     return value
 
 
-def checked_score(value: float) -> float:
+def checked_score(value: float, *, name: str = "minScore") -> float:
     """The least similarity that a hit must have."""
     if not -1 <= value <= 1:
-        raise ArgumentInvalid(f"minScore is {value}.", hint="Give -1 to 1, as the scores of the hits are.")
+        raise ArgumentInvalid(f"{name} is {value}.", hint="Give -1 to 1, as the scores of the hits are.")
     return value
 
 

@@ -13,6 +13,7 @@ MAX_FORM_BYTES = 16 * 1024
 MAX_GRAPHQL_BYTES = 256 * 1024
 MAX_IMAGE_BYTES = 8 * 1024 * 1024
 MAX_UPLOAD_BYTES = MAX_IMAGE_BYTES + MAX_GRAPHQL_BYTES
+UPLOAD_PATH = "/v1/search/image"
 
 
 class BodyLimit:
@@ -41,6 +42,8 @@ class _TooLarge(BaseException):
 
 
 def _limit(scope: Scope) -> int:
+    if scope["path"] == UPLOAD_PATH:
+        return MAX_UPLOAD_BYTES
     if scope["path"] != "/graphql":
         return MAX_FORM_BYTES
     content_type = dict(scope["headers"]).get(b"content-type", b"")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import re
+import subprocess
 import tempfile
 import time
 from collections import Counter
@@ -35,6 +38,7 @@ pytestmark = pytest.mark.integration
 
 PASSWORD = "a password for tests"
 PRODUCTS = 120
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,21 @@ def test_the_process_follows_to_the_next_model(loaded: Loaded, http: httpx.Clien
     until_ready(http)
     answer = ask(http, '{ searchByText(text: "red dress") { indexVersion modelVersion } }')["searchByText"]
     assert answer == {"indexVersion": made.index, "modelVersion": made.version}
+
+
+def test_the_commands_of_the_how_to_run_as_they_stand_there(loaded: Loaded, tmp_path: Path) -> None:
+    commands = re.findall(r"```bash\n(.*?)```", (ROOT / "docs/how-to/api.md").read_text(), re.DOTALL)
+    assert len(commands) > 3
+    with signed_in(loaded, "olga") as http:
+        variables = {"API": str(http.base_url).rstrip("/"), "TOKEN": http.headers["Authorization"].split()[1]}
+        script = "set -euo pipefail\n" + "".join(f"{command}\necho\n" for command in commands)
+        done = subprocess.run(
+            ["bash", "-c", script], env={**os.environ, **variables}, cwd=tmp_path, capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.replace("}{", "}\n{").splitlines() if line]
+    assert len(answers) > 5
+    assert not [answer for answer in answers if "errors" in answer or "code" in answer]
 
 
 def test_an_operator_sees_models_and_indexes_and_rolls_back_by_their_own_name(loaded: Loaded) -> None:

@@ -137,5 +137,10 @@ def test_docs_describe_every_path_that_is_for_people(anonymous: TestClient) -> N
         "/readyz",
         "/.well-known/jwks.json",
         "/files/{file_id}/image",
+        "/v1/search",
+        "/v1/search/image",
+        "/v1/files",
+        "/v1/files/{file_id}/similar",
+        "/v1/facets",
     } == set(paths)
     assert paths["/graphql"]["post"]["security"] == [{"OAuth2PasswordBearer": []}]
