@@ -31,8 +31,9 @@ Search fashion products by words or by picture. Get a token from `/auth/token` (
   edges { score node { … } } pageInfo { hasNextPage endCursor } }`; `image` is base64, `upload` a file of a
   `multipart/form-data` request (GraphQL multipart request specification)
 
-Operators also ask for `runs`, `run(id)`, `contributions(run)`, `modelVersions`, `champion`, `indexVersions` and
-`modelChanges`, and do `promoteModel(version, reason, override)` and `rollBackModel(reason, to)`.
+Operators also ask for `runs`, `run(id)`, `contributions(run)`, `modelVersions`, `champion`, `indexVersions`,
+`modelChanges` and `compareSearch(text, versions, first, filter)`, and do `promoteModel(version, reason, override)` and
+`rollBackModel(reason, to)`.
 
 A product has `id filename s3Path masterCategory subCategory articleType baseColour season year usage gender
 productDisplayName brand dataset owner origin split createdAt created_at`. At most 100 at a time.

@@ -13,6 +13,7 @@ from security.tokens import Identity
 
 if TYPE_CHECKING:
     from api.auth import Logins
+    from api.comparison import Comparison
     from api.health import Readiness
     from api.operations import Operations
     from api.pictures import Pictures
@@ -30,6 +31,7 @@ class Services:
     pictures: Pictures
     readiness: Readiness
     operations: Operations
+    comparison: Comparison
     introspection: bool = False
     metrics: ApiMetrics = field(default_factory=ApiMetrics)
     metrics_token: str | None = None

@@ -106,7 +106,7 @@ class LiveModel:
         log.info("search model is live", index=live.id, model=live.model_version)
 
     def _encoder_for(self, live: IndexVersion, loaded: LoadedModel | None) -> Encoder:
-        return loaded.encoder if loaded and _model_of(loaded.index) == _model_of(live) else self._load(live)
+        return loaded.encoder if loaded and model_of(loaded.index) == model_of(live) else self._load(live)
 
     def _follow(self) -> None:
         wait_s = self._poll_s
@@ -129,5 +129,6 @@ class LiveModel:
         return min(wait_s * 2, MAX_POLL_S)
 
 
-def _model_of(index: IndexVersion) -> tuple[str, str, str]:
+def model_of(index: IndexVersion) -> tuple[str, str, str]:
+    """Which model made an index: two with the same one share their encoder."""
     return index.model_name, index.model_version, index.model_hash

@@ -73,6 +73,9 @@ class Index(Protocol):
     def live(self) -> IndexVersion | None:
         """The version that answers queries now."""
 
+    def versions(self) -> list[IndexVersion]:
+        """All versions, newest first."""
+
     def search(
         self,
         vector: Vectors,

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from valkey import Valkey
 
 from api.auth import Logins
+from api.comparison import Comparison
 from api.context import Services
+from api.encoder_shelf import EncoderShelf
 from api.health import Readiness
 from api.limits import LoginLimits, ValkeyCounters
 from api.live_model import LiveModel
@@ -56,6 +58,8 @@ def connected(settings: Settings) -> Services:
     keys = SigningKeys.open(Path(settings.required("signing_key_dir")))
     model = LiveModel(index.live, lambda version: _encoder(settings, version))
     metrics = ApiMetrics()
+    vectors = QueryVectors(valkey, metrics)
+    shelf = EncoderShelf(model, lambda version: _encoder(settings, version))
     shards = tempfile.TemporaryDirectory(prefix="tejido-pictures-")
 
     def close() -> None:
@@ -66,7 +70,7 @@ def connected(settings: Settings) -> Services:
     return Services(
         logins=Logins(files, LoginLimits(ValkeyCounters(valkey)), AccessTokens(keys)),
         files=files,
-        search=Search(model, QueryVectors(valkey, metrics), index, files, metrics),
+        search=Search(model, vectors, index, files, metrics),
         pictures=Pictures(files, ShardPictures(lambda: _bucket(settings), Path(shards.name))),
         readiness=Readiness(
             {
@@ -76,6 +80,7 @@ def connected(settings: Settings) -> Services:
             }
         ),
         operations=Operations(settings, cache(lambda: _overview(settings, database, index))),
+        comparison=Comparison(shelf, vectors, index, files),
         introspection=settings.graphql_introspection,
         metrics=metrics,
         metrics_token=settings.metrics_token(),

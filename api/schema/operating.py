@@ -13,20 +13,19 @@ from api.context import QueryContext
 from api.operations import Operations
 
 AT_ONCE = 4
-MAX_FIRST = 100
 
 T = TypeVar("T")
 Request = Info[QueryContext, None]
-_threads = CapacityLimiter(AT_ONCE)
-# Whoever looks must not wait for whoever acts, which takes seconds.
-_acting = CapacityLimiter(AT_ONCE)
+_looking = CapacityLimiter(AT_ONCE)
+# Whoever looks must not wait for what takes seconds: a promotion, a model that is loaded.
+slow_threads = CapacityLimiter(AT_ONCE)
 
 
 async def looked_up(info: Request, work: Callable[[Operations], T]) -> T:
     """What ``work`` finds."""
     services = info.context.services
     with services.metrics.operation(info.field_name):
-        return await run_sync(work, services.operations, limiter=_threads)
+        return await run_sync(work, services.operations, limiter=_looking)
 
 
 async def done(info: Request, work: Callable[[Operations, str], T]) -> T:
@@ -34,4 +33,4 @@ async def done(info: Request, work: Callable[[Operations, str], T]) -> T:
     services, identity = info.context.services, info.context.identity
     subject = identity.subject if identity else ""
     with services.metrics.operation(info.field_name):
-        return await run_sync(work, services.operations, subject, limiter=_acting)
+        return await run_sync(work, services.operations, subject, limiter=slow_threads)

@@ -8,6 +8,7 @@ from api.arguments import MAX_INT, checked_first, checked_page
 from api.cursors import after_file
 from api.schema.answering import Request, answered
 from api.schema.arguments import FileFilter
+from api.schema.comparing import ComparingQueries
 from api.schema.connections import FileConnection, SearchConnection
 from api.schema.federation import FederationQueries
 from api.schema.permissions import readable
@@ -81,7 +82,7 @@ def _one(value: str | None) -> list[str] | None:
 
 
 @strawberry.type(description="Everything that can be asked.")
-class Query(FederationQueries):
+class Query(FederationQueries, ComparingQueries):
     """The root."""
 
     all_files: list[FashionFile] = readable(resolver=all_files, description="The catalogue, in the order of ids.")

@@ -38,6 +38,8 @@ pytestmark = pytest.mark.integration
 
 PASSWORD = "a password for tests"
 PRODUCTS = 120
+COMPARE = """{ compareSearch(text: "red dress", versions: ["1", "2"], first: 100) {
+  modelVersion indexState hits { rank movedFrom product { id } } } }"""
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -202,6 +204,15 @@ def test_an_operator_sees_models_and_indexes_and_rolls_back_by_their_own_name(lo
         until_ready(http)
         answer = ask(http, '{ searchByText(text: "red dress") { indexVersion modelVersion } }')["searchByText"]
         assert answer == {"indexVersion": done["indexVersion"], "modelVersion": "1"}
+        sides = ask(http, COMPARE)["compareSearch"]
+        assert [(side["modelVersion"], side["indexState"]) for side in sides] == [("1", "live"), ("2", "retired")]
+        # Two models that were drawn at random put them in other orders.
+        ranked = [[hit["product"]["id"] for hit in side["hits"]] for side in sides]
+        assert ranked[0] != ranked[1]
+        by_id = {hit["product"]["id"]: hit for hit in sides[1]["hits"]}
+        for hit in sides[0]["hits"]:
+            if hit["product"]["id"] in by_id:
+                assert hit["movedFrom"] == by_id[hit["product"]["id"]]["rank"]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.auth import Logins
+from api.comparison import Comparison
 from api.context import Services
+from api.encoder_shelf import EncoderShelf
 from api.health import Readiness
 from api.limits import LoginLimits
 from api.live_model import LiveModel
@@ -53,15 +55,20 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
     tokens = AccessTokens(signing_keys)
     model = LiveModel(index.live, lambda version: replace(encoder, space=version.id), poll_s=0.01)
     metrics = ApiMetrics()
+    vectors, shelf = (
+        QueryVectors(valkey, metrics),
+        EncoderShelf(model, lambda version: replace(encoder, space=version.id)),
+    )
     checkpoints, models, trail, deeds = DirectoryStore(tmp_path / "checkpoints"), FakeModels(), FakeTrail(), FakeDeeds()
     overview = Overview(store=lambda: checkpoints, registry=lambda: models, indexes=index, trail=trail)
     services = Services(
         logins=Logins(files, LoginLimits(valkey), tokens),
         files=files,
-        search=Search(model, QueryVectors(valkey, metrics), index, files, metrics),
+        search=Search(model, vectors, index, files, metrics),
         pictures=Pictures(files, FakePictures()),
         readiness=Readiness({"database": files.ping, "search": model.missing}),
         operations=Operations(Settings(_env_file=None), lambda: overview, deeds),
+        comparison=Comparison(shelf, vectors, index, files),
         metrics=metrics,
         metrics_token=SCRAPER_TOKEN,
     )

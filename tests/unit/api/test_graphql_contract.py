@@ -30,10 +30,10 @@ READABLE = {
 }  # fmt: skip
 OPERABLE = {
     "Mutation", "Run", "Round", "RoundClient", "Contribution", "ModelVersion", "IndexVersion", "RecallBucket",
-    "ModelChange", "Promotion", "Rollback",
+    "ModelChange", "Promotion", "Rollback", "ComparedVersion", "ComparedResult",
 }  # fmt: skip
 OPERATORS_QUERIES = {
-    "runs", "run", "contributions", "model_versions", "champion", "index_versions", "model_changes",
+    "runs", "run", "contributions", "model_versions", "champion", "index_versions", "model_changes", "compare_search",
 }  # fmt: skip
 
 

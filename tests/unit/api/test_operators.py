@@ -31,6 +31,7 @@ QUESTIONS = [
     "{ champion { version } }",
     "{ indexVersions { version } }",
     "{ modelChanges { actor } }",
+    '{ compareSearch(text: "like 7", versions: ["1", "2"]) { modelVersion } }',
     'mutation { promoteModel(version: "1") { promoted } }',
     'mutation { rollBackModel(reason: "it is worse") { version } }',
 ]
