@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from api.auth import Logins
     from api.comparison import Comparison
     from api.health import Readiness
+    from api.limits import SearchLimits
     from api.operations import Operations
     from api.pictures import Pictures
     from api.ports import Files
@@ -32,6 +33,7 @@ class Services:
     readiness: Readiness
     operations: Operations
     comparison: Comparison
+    search_limits: SearchLimits
     introspection: bool = False
     metrics: ApiMetrics = field(default_factory=ApiMetrics)
     metrics_token: str | None = None

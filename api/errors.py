@@ -9,6 +9,7 @@ ApiError                   each with the HTTP status that carries it
 ├── NotFound               404  no such path, product or picture
 ├── BodyTooLarge           413
 ├── TooManyAttempts        429  logins
+├── TooManySearches        429  searches of one user
 ├── LoginUnavailable       503  attempts cannot be counted, so none is let through
 ├── SearchNotReady         503  the model is loading, or no index is live
 ├── TrackingUnavailable    503  MLflow does not answer, so nothing can be said of models
@@ -95,6 +96,17 @@ class TooManyAttempts(ApiError):
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__("Too many logins were tried.", hint=f"Try again in {retry_after_s} s.")
+        self.retry_after_s = retry_after_s
+
+
+class TooManySearches(ApiError):
+    """This user has searched too often within a minute."""
+
+    code = "api.too_many_searches"
+    status = 429
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("Too many searches within a minute.", hint=f"Try again in {retry_after_s} s.")
         self.retry_after_s = retry_after_s
 
 

@@ -1,19 +1,27 @@
-"""How often a login may be tried, counted in Valkey; when it cannot be counted, it cannot be tried."""
+"""How often one may log in and search, counted in Valkey. A login that cannot be counted is not tried; a search is."""
 
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
 from valkey import Valkey
 from valkey.exceptions import ValkeyError
 
-from api.errors import LoginUnavailable, TooManyAttempts
+from api.errors import LoginUnavailable, TooManyAttempts, TooManySearches
 
 WINDOW_S = 300
 MAX_PER_USER = 10
 MAX_PER_ADDRESS = 40
+SEARCH_WINDOW_S = 60
+UNCOUNTED_S = 5.0
+"""How long searches are not counted once Valkey did not answer: asking it in vain may take a second."""
+
+log = structlog.get_logger()
 
 
 class Counters(Protocol):
@@ -59,7 +67,10 @@ class LoginLimits:
             TooManyAttempts: the user or the address has used up this window.
             LoginUnavailable: the attempt could not be counted.
         """
-        for key, limit in ((_key("user", username), MAX_PER_USER), (_key("address", address), MAX_PER_ADDRESS)):
+        for key, limit in (
+            (_key("login:user", username), MAX_PER_USER),
+            (_key("login:address", address), MAX_PER_ADDRESS),
+        ):
             try:
                 count, left_s = self.counters.increment(key, expires_s=WINDOW_S)
             except ValkeyError:
@@ -73,12 +84,43 @@ class LoginLimits:
     def succeeded(self, username: str) -> None:
         """Forget the attempts of a user who has proven who they are; the address keeps its count."""
         try:
-            self.counters.reset(_key("user", username))
+            self.counters.reset(_key("login:user", username))
         except ValkeyError:
             # The password was right: the user is let in, and the count runs out by itself.
             return
 
 
+class SearchLimits:
+    """Bounds the searches of one user in a minute. Losing the counters costs the bound, never an answer.
+
+    Args:
+        counters: shared by all processes of the API.
+        per_minute: of one user; 0: as many as they like.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, counters: Counters, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._counters, self._per_minute, self._clock = counters, per_minute, clock
+        self._uncounted_until = 0.0
+
+    def admit(self, subject: str) -> None:
+        """Count one search of ``subject``.
+
+        Raises:
+            TooManySearches: they have used up this minute.
+        """
+        if not self._per_minute or self._clock() < self._uncounted_until:
+            return
+        try:
+            count, left_s = self._counters.increment(_key("search", subject), expires_s=SEARCH_WINDOW_S)
+        except ValkeyError as error:
+            self._uncounted_until = self._clock() + UNCOUNTED_S
+            log.warning("searches are not counted", error=str(error), retry_in_s=UNCOUNTED_S)
+            return
+        if count > self._per_minute:
+            raise TooManySearches(max(left_s, 1))
+
+
 def _key(kind: str, name: str) -> str:
     # Hashed, so that whatever is typed as a name cannot be a key of its own making or of any length.
-    return f"tejido:login:{kind}:{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:32]}"
+    return f"tejido:{kind}:{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:32]}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -18,6 +19,8 @@ from catalog.index import IndexVersion
 from core.errors import TejidoError
 
 POLL_S = 1.0
+TOLD_POLL_S = 5.0
+"""How often to look while notices of a new index arrive."""
 MAX_POLL_S = 30.0
 
 log = structlog.get_logger()
@@ -31,12 +34,27 @@ class LoadedModel:
     encoder: Encoder
 
 
+class Notices(Protocol):
+    """Tells of a new live index; `api.index_notices.IndexNotices` in production."""
+
+    @property
+    def arrive(self) -> bool:
+        """Whether they do at the moment."""
+
+    def start(self, heard: Callable[[], None]) -> None:
+        """Begin; ``heard`` is called for each."""
+
+    def stop(self) -> None:
+        """Stop."""
+
+
 class LiveModel:
     """Follows the live index in a thread of its own, so that the API starts at once and never waits for torch.
 
     Args:
-        live: says which index is live; asked once a second.
+        live: says which index is live; asked once a second, or every five while notices arrive.
         load: loads the encoder of that index's model; slow, may raise any TejidoError.
+        notices: on each, it is asked at once.
     """
 
     def __init__(
@@ -45,22 +63,34 @@ class LiveModel:
         load: Callable[[IndexVersion], Encoder],
         *,
         poll_s: float = POLL_S,
+        told_poll_s: float = TOLD_POLL_S,
+        notices: Notices | None = None,
     ) -> None:
         self._live = live
         self._load = load
-        self._poll_s = poll_s
+        self._poll_s, self._told_poll_s = poll_s, told_poll_s
+        self._notices = notices
         self._loaded: LoadedModel | None = None
         self._missing: str = "the model has not been looked for yet"
-        self._stopping = threading.Event()
+        self._stopping, self._woken = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="live-model", daemon=True)
 
     def start(self) -> None:
         """Begin to follow."""
+        if self._notices:
+            self._notices.start(self.wake)
         self._thread.start()
+
+    def wake(self) -> None:
+        """Look now, not at the next poll."""
+        self._woken.set()
 
     def stop(self) -> None:
         """Stop following; a load that is under way is not waited for long."""
         self._stopping.set()
+        self._woken.set()
+        if self._notices:
+            self._notices.stop()
         if self._thread.is_alive():
             self._thread.join(timeout=5)
 
@@ -111,9 +141,13 @@ class LiveModel:
     def _follow(self) -> None:
         wait_s = self._poll_s
         while not self._stopping.is_set():
+            # Before the look: what is told during it may be newer than what it sees.
+            self._woken.clear()
+            if self._stopping.is_set():
+                return
             try:
                 self.refresh()
-                wait_s = self._poll_s
+                wait_s = self._told_poll_s if self._notices and self._notices.arrive else self._poll_s
             except TejidoError as error:
                 self._missing = f"loading failed ({error.code})"
                 wait_s = self._failed(error, wait_s)
@@ -121,7 +155,7 @@ class LiveModel:
                 # The thread must outlive whatever a third-party loader raises; /readyz and the log tell of it.
                 self._missing = "loading failed (api.unexpected)"
                 wait_s = self._failed(error, wait_s)
-            self._stopping.wait(wait_s)
+            self._woken.wait(wait_s)
 
     @staticmethod
     def _failed(error: Exception, wait_s: float) -> float:

@@ -53,6 +53,7 @@ FORM = {
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "An argument is out of its range or cannot be read."},
     401: {"model": Refusal, "description": "No valid access token."},
+    429: {"model": Refusal, "description": "Too many searches within a minute; `Retry-After` says how long to wait."},
     503: {"model": Refusal, "description": "Search has no index yet, or a part does not answer."},
 }
 NOT_FOUND: dict[int | str, dict[str, Any]] = {
@@ -134,10 +135,11 @@ async def facets(request: Request, reader: Reader, asked: Annotated[FilterParame
     return Facets(facets=[Facet.of(attribute, values) for attribute, values in found.items()])
 
 
-async def _searched(request: Request, reader: Identity, question: Asked, asked: SearchParameters) -> SearchAnswer:  # noqa: ARG001
+async def _searched(request: Request, reader: Identity, question: Asked, asked: SearchParameters) -> SearchAnswer:
     services, first, wanted = services_of(request), checked_first(asked.first), asked.wanted_of_search()
 
     def find() -> SearchAnswer:
+        services.search_limits.admit(reader.subject)
         page = services.search.find(question, first=first, after=asked.after, wanted=wanted)
         return SearchAnswer.of(page, with_cursors=asked.cursors)
 

@@ -15,7 +15,8 @@ from api.comparison import Comparison
 from api.context import Services
 from api.encoder_shelf import EncoderShelf
 from api.health import Readiness
-from api.limits import LoginLimits, ValkeyCounters
+from api.index_notices import IndexNotices
+from api.limits import LoginLimits, SearchLimits, ValkeyCounters
 from api.live_model import LiveModel
 from api.metrics import ApiMetrics
 from api.operations import Operations
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from server.tracking import Tracker
 
 VALKEY_PATIENCE_S = 1.0
+VALKEY_HEALTH_S = 10
 DATA_BUCKET = "data"
 ENCODING_THREADS = 2
 
@@ -49,14 +51,11 @@ def connected(settings: Settings) -> Services:
         SecurityError: the signing keys cannot be used.
     """
     database = Database(settings.required("postgres_dsn"))
-    valkey = Valkey.from_url(
-        settings.required("valkey_url"),
-        socket_timeout=VALKEY_PATIENCE_S,
-        socket_connect_timeout=VALKEY_PATIENCE_S,
-    )
+    valkey, listening = _valkey(settings), _valkey(settings, health_check_interval=VALKEY_HEALTH_S)
+    counters = ValkeyCounters(valkey)
     files, index = CatalogueStore(database), IndexStore(database)
     keys = SigningKeys.open(Path(settings.required("signing_key_dir")))
-    model = LiveModel(index.live, lambda version: _encoder(settings, version))
+    model = LiveModel(index.live, lambda version: _encoder(settings, version), notices=IndexNotices(listening))
     metrics = ApiMetrics()
     vectors = QueryVectors(valkey, metrics)
     shelf = EncoderShelf(model, lambda version: _encoder(settings, version))
@@ -64,11 +63,12 @@ def connected(settings: Settings) -> Services:
 
     def close() -> None:
         shards.cleanup()
-        valkey.close()  # type: ignore[no-untyped-call]
+        for client in (valkey, listening):
+            client.close()  # type: ignore[no-untyped-call]
         database.close()
 
     return Services(
-        logins=Logins(files, LoginLimits(ValkeyCounters(valkey)), AccessTokens(keys)),
+        logins=Logins(files, LoginLimits(counters), AccessTokens(keys)),
         files=files,
         search=Search(model, vectors, index, files, metrics),
         pictures=Pictures(files, ShardPictures(lambda: _bucket(settings), Path(shards.name))),
@@ -80,12 +80,22 @@ def connected(settings: Settings) -> Services:
             }
         ),
         operations=Operations(settings, cache(lambda: _overview(settings, database, index))),
+        search_limits=SearchLimits(counters, settings.searches_per_minute),
         comparison=Comparison(shelf, vectors, index, files),
         introspection=settings.graphql_introspection,
         metrics=metrics,
         metrics_token=settings.metrics_token(),
         connections=database.connections,
         close=close,
+    )
+
+
+def _valkey(settings: Settings, **options: int) -> Valkey:
+    return Valkey.from_url(
+        settings.required("valkey_url"),
+        socket_timeout=VALKEY_PATIENCE_S,
+        socket_connect_timeout=VALKEY_PATIENCE_S,
+        **options,
     )
 
 

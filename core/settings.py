@@ -102,6 +102,8 @@ class Settings(BaseSettings):
     """Folder of the ES256 keys that sign access tokens."""
     graphql_introspection: bool = False
     """Whether tools may read the GraphQL schema over the wire; off, as it also helps an attacker."""
+    searches_per_minute: int = Field(default=600, ge=0)
+    """How many searches one user of the API may make in a minute; 0: any number."""
     notify_url: SecretStr | None = None
     """Where failed DAG runs and judgements of models are posted as JSON; a secret, as it often holds a token."""
     metrics_token_file: Path | None = None

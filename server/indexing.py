@@ -14,6 +14,7 @@ from core.settings import Settings
 from federation.features import Activations
 from server.errors import ChampionChanged
 from server.gallery import Gallery, load_gallery
+from server.index_notice import announce_index
 from server.index_status import fields_of
 from server.serving import ServedModel, load_champion
 from server.stores import open_stores, tracking_uri
@@ -66,6 +67,7 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
         version = _build(index, gallery, model, progress)
         require_champion(Tracker(tracking_uri(settings)), model.version)
         swapped = index.swap(version)
+        announce_index(settings, swapped.id)
         index.drop_retired(keep=KEEP_RETIRED)
     return _answer(swapped, began, up_to_date=False)
 

@@ -17,6 +17,7 @@ from core.errors import TejidoError
 from core.settings import Settings
 from server.audit import Trail, actor_of, audited
 from server.errors import RollbackRefused
+from server.index_notice import announce_index
 from server.stores import open_stores, tracking_uri
 from server.tracking import CHAMPION, PREVIOUS, ModelVersion, Tracker
 
@@ -87,6 +88,8 @@ def rollback(settings: Settings, *, reason: str, to: str | None = None) -> dict[
         catalogue = asked.submit(_live_catalogue, settings)
         champion, target = go_back(tracker, AuditTrail(database), actor=actor, reason=reason, to=to or PREVIOUS)
         after = follow(IndexStore(database), target, catalogue.result())
+        if after.state == "made live again" and after.version is not None:
+            announce_index(settings, after.version)
     return {
         "version": target.version,
         "alias": CHAMPION,

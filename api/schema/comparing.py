@@ -68,7 +68,10 @@ async def compare_search(
     words, first = checked_query(text), checked_first(first)
     wanted, services = filter.checked() if filter else ProductFilter(), info.context.services
 
+    identity = info.context.identity
+
     def compare() -> list[ComparedSide]:
+        services.search_limits.admit(identity.subject if identity else "")
         return services.comparison.compare(words, versions, first=first, wanted=wanted)
 
     with services.metrics.operation(info.field_name):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import structlog
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 
 from api.context import QueryContext
-from api.errors import public_error
+from api.errors import TooManySearches, public_error
 from core.errors import TejidoError
 
 log = structlog.get_logger()
@@ -49,10 +50,13 @@ def _of_ours(error: GraphQLError, cause: TejidoError) -> GraphQLError:
     shown = public_error(cause)
     if shown is not cause:
         log.error("a part failed", path=error.path, code=cause.code, error=str(cause))
-    return _like(error, shown.message, {"code": shown.code, "hint": shown.hint})
+    extensions: dict[str, Any] = {"code": shown.code, "hint": shown.hint}
+    if isinstance(shown, TooManySearches):
+        extensions["retryAfter"] = shown.retry_after_s
+    return _like(error, shown.message, extensions)
 
 
-def _like(error: GraphQLError, message: str, extensions: dict[str, str]) -> GraphQLError:
+def _like(error: GraphQLError, message: str, extensions: dict[str, Any]) -> GraphQLError:
     return GraphQLError(
         message, nodes=error.nodes, source=error.source, positions=error.positions, path=error.path,
         extensions=extensions,

@@ -15,10 +15,11 @@ from api.arguments import (
     checked_share,
 )
 from api.asked import Asked
+from api.context import Services
 from api.schema.answering import Request, answered
 from api.schema.arguments import FileFilter, Upload
 from api.schema.connections import SearchConnection
-from api.search import Wanted
+from api.search import SearchPage, Wanted
 from catalog.filters import ProductFilter
 from catalog.index import Variety
 
@@ -116,5 +117,10 @@ def _wanted(
 
 async def _searched(info: Request, asked: Asked, first: int, after: str | None, wanted: Wanted) -> SearchConnection:
     first = checked_first(first)
-    page = await answered(info, lambda s: s.search.find(asked, first=first, after=after, wanted=wanted))
-    return SearchConnection.of(page)
+    identity = info.context.identity
+
+    def find(services: Services) -> SearchPage:
+        services.search_limits.admit(identity.subject if identity else "")
+        return services.search.find(asked, first=first, after=after, wanted=wanted)
+
+    return SearchConnection.of(await answered(info, find))

@@ -16,7 +16,7 @@ from api.comparison import Comparison
 from api.context import Services
 from api.encoder_shelf import EncoderShelf
 from api.health import Readiness
-from api.limits import LoginLimits
+from api.limits import LoginLimits, SearchLimits
 from api.live_model import LiveModel
 from api.metrics import ApiMetrics
 from api.operations import Operations
@@ -31,6 +31,7 @@ from server.overview import Overview
 from tests.unit.api.fakes import (
     PASSWORD_HASH,
     SCRAPER_TOKEN,
+    SEARCHES_PER_MINUTE,
     FakeEncoder,
     FakeIndex,
     FakePictures,
@@ -68,6 +69,7 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
         pictures=Pictures(files, FakePictures()),
         readiness=Readiness({"database": files.ping, "search": model.missing}),
         operations=Operations(Settings(_env_file=None), lambda: overview, deeds),
+        search_limits=SearchLimits(valkey, SEARCHES_PER_MINUTE),
         comparison=Comparison(shelf, vectors, index, files),
         metrics=metrics,
         metrics_token=SCRAPER_TOKEN,

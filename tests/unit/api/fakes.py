@@ -26,6 +26,7 @@ from security.tokens import AccessTokens
 from tests.unit.api.operating import FakeDeeds, FakeModels, FakeTrail
 
 PASSWORD = "a password for tests"
+SEARCHES_PER_MINUTE = 60
 SCRAPER_TOKEN = "a token for scrapers in tests"
 PASSWORD_HASH = hash_password(PASSWORD)
 WRITTEN = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -115,3 +115,65 @@ def test_stopping_is_quick() -> None:
     begun = time.monotonic()
     model.stop()
     assert time.monotonic() - begun < 1
+
+
+@dataclass
+class FakeNotices:
+    """Tells when a test says so."""
+
+    arrive: bool = True
+    heard: Callable[[], None] = lambda: None
+
+    def start(self, heard: Callable[[], None]) -> None:
+        self.heard = heard
+
+    def stop(self) -> None:
+        self.arrive = False
+
+
+def test_a_notice_is_followed_at_once_and_not_at_the_next_look() -> None:
+    index, notices = FakeIndex(FakeRows()), FakeNotices()
+    index.swap(1, "1")
+    model = LiveModel(index.live, Loader(), told_poll_s=60, notices=notices)
+    model.start()
+    try:
+        until(lambda: model.loaded)
+        index.swap(2, "2")
+        time.sleep(0.05)
+        assert model.current().index.id == 1
+        notices.heard()
+        until(lambda: model.current().index.id == 2)
+    finally:
+        begun = time.monotonic()
+        model.stop()
+    assert time.monotonic() - begun < 1
+
+
+def test_while_no_notices_arrive_it_looks_often() -> None:
+    index, notices = FakeIndex(FakeRows()), FakeNotices(arrive=False)
+    model = LiveModel(index.live, Loader(), poll_s=0.01, told_poll_s=60, notices=notices)
+    model.start()
+    try:
+        for number in (1, 2):
+            index.swap(number, str(number))
+            until(lambda number=number: model.loaded and model.loaded.index.id == number)  # type: ignore[misc]
+    finally:
+        model.stop()
+
+
+def test_a_notice_during_a_load_is_not_forgotten() -> None:
+    index, notices = FakeIndex(FakeRows()), FakeNotices()
+    index.swap(1, "1")
+
+    def load(version: IndexVersion) -> Encoder:
+        if version.id == 1:
+            index.swap(2, "2")
+            notices.heard()
+        return FakeEncoder(space=version.id)
+
+    model = LiveModel(index.live, load, told_poll_s=60, notices=notices)
+    model.start()
+    try:
+        until(lambda: model.loaded and model.loaded.index.id == 2)
+    finally:
+        model.stop()
