@@ -215,6 +215,21 @@ def test_an_operator_sees_models_and_indexes_and_rolls_back_by_their_own_name(lo
                 assert hit["movedFrom"] == by_id[hit["product"]["id"]]["rank"]
 
 
+def test_an_operator_promotes_by_the_same_test_as_the_command_line(loaded: Loaded) -> None:
+    with signed_in(loaded, "olga") as http:
+        query = """mutation { promoteModel(version: "2", reason: "agreed with all", override: true) {
+            version promoted reason recallAt10 incumbentRecallAt10 } }"""
+        done = ask(http, query)["promoteModel"]
+        assert (done["version"], done["promoted"]) == ("2", True)
+        assert 0 <= done["recallAt10"] <= 1
+        (last,) = ask(http, "{ modelChanges(first: 1) { actor action fromVersion toVersion reason } }")["modelChanges"]
+        assert (last["actor"], last["fromVersion"], last["toVersion"]) == ("olga", "1", "2")
+        assert last["reason"] == done["reason"]
+        assert ask(http, "{ champion { version } }")["champion"] == {"version": "2"}
+        error = http.post("/graphql", json={"query": query.replace('"2"', '"99"')}).json()["errors"][0]
+        assert error["extensions"]["code"] == "server.model_missing"
+
+
 @dataclass(frozen=True)
 class Made:
     """A champion and the index that it built."""
