@@ -105,7 +105,7 @@ class Overview:
         with self._reading:
             if key not in self._completed:
                 found = view(RunFolder(self._checkpoints(), key), datetime.now(UTC))
-                if found is None or found.state != "completed":
+                if found is None or not found.result:
                     return found
                 if len(self._completed) >= MAX_KEPT:
                     self._completed.pop(next(iter(self._completed)))

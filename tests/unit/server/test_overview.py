@@ -13,10 +13,13 @@ from core.errors import TejidoError
 from server.about import About
 from server.checkpoints import RunFolder
 from server.errors import TrackingUnreachable
+from server.overview import Overview
 from server.remembered import Remembered
 from server.reports import RoundReport
 from server.run_list import RunList
 from server.run_views import clients_of, view
+from tests.unit.api.operating import FakeModels, FakeTrail
+from tests.unit.server.registry import FakeIndex
 from tests.unit.server.results import run_result
 
 
@@ -85,6 +88,34 @@ def test_runs_are_listed_by_their_last_word(tmp_path: Path) -> None:
     runs = RunList(store)
     assert set(runs.statuses()) == {"one", "two"}
     assert runs.newest_first() == ["one", "two"]
+
+
+class CountingStore(DirectoryStore):
+    """Counts what is read."""
+
+    reads = 0
+
+    def get(self, key: str) -> bytes:
+        self.reads += 1
+        return super().get(key)
+
+
+def test_completed_run_is_read_once_and_one_that_goes_on_each_time(tmp_path: Path) -> None:
+    store = CountingStore(tmp_path)
+    overview = Overview(store=lambda: store, registry=FakeModels, indexes=FakeIndex(), trail=FakeTrail())
+    folder = RunFolder(store, "one")
+    folder.say("rounds", total=3)
+    for _ in range(2):
+        before = store.reads
+        assert overview.run("one") is not None
+        assert store.reads > before
+    folder.finish(run_result())
+    folder.say("completed", rounds=run_result()["rounds"])
+    assert overview.run("one") is not None
+    before = store.reads
+    found = overview.run("one")
+    assert found is not None
+    assert (found.result["chosen_round"], store.reads) == (3, before)
 
 
 def test_run_that_has_said_nothing_for_an_hour_is_silent_and_no_round_of_it_goes_on(tmp_path: Path) -> None:
