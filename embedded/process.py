@@ -23,7 +23,7 @@ TAIL_LINES = 15
 LOOK_S = 0.2
 # Variables that belong to one service and would change another, or would tell one client about another.
 FOREIGN = ("TEJIDO_", "AIRFLOW", "MLFLOW_", "FLWR_", "FLOWER_", "AWS_", "NANIO_", "PG", "PYTHON", "VIRTUAL_ENV")
-KEPT = ("TEJIDO_AIRFLOW_HOME_VENV", "PYTHONUTF8")
+KEPT = ("TEJIDO_AIRFLOW_HOME_VENV", "TEJIDO_SEARCHES_PER_MINUTE", "PYTHONUTF8")
 
 
 @dataclass(frozen=True)

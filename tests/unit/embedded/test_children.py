@@ -126,10 +126,12 @@ def test_a_short_program_reads_what_it_is_given(tmp_path: Path) -> None:
 
 def test_a_service_is_not_told_what_belongs_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEJIDO_S3_SECRET_KEY", "the operator's")
+    monkeypatch.setenv("TEJIDO_SEARCHES_PER_MINUTE", "0")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "somebody's")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     monkeypatch.setenv("HF_TOKEN", "kept")
     environment = clean_environment(STACK, "test")
+    assert environment["TEJIDO_SEARCHES_PER_MINUTE"] == "0"
     assert not {"TEJIDO_S3_SECRET_KEY", "AWS_SECRET_ACCESS_KEY", "PYTHONPATH"} & set(environment)
     assert environment["HF_TOKEN"] == "kept"
 
