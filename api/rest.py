@@ -34,8 +34,7 @@ from api.rest_models import (
     SearchParameters,
     TextParameters,
 )
-from api.roles import may_read
-from security.errors import Unauthenticated
+from api.roles import Permission, require
 from security.tokens import Identity
 
 FORM = {
@@ -68,10 +67,7 @@ async def reader_of(request: Request) -> Identity:
     Raises:
         Unauthenticated: no valid token, or none with a role.
     """
-    identity = identity_of(request)
-    if not may_read(identity):
-        raise Unauthenticated("no role")
-    return identity
+    return require(identity_of(request), Permission.READ)
 
 
 router = APIRouter(prefix="/v1", tags=["REST"], dependencies=[Depends(bearer)], responses=REFUSALS)

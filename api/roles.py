@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from security.errors import Forbidden, Unauthenticated
 from security.tokens import Identity
 
-READERS = frozenset({"reader", "operator", "admin"})
-OPERATORS = frozenset({"operator", "admin"})
+
+class Permission(StrEnum):
+    """What a field or a route asks of whoever calls it."""
+
+    READ = "read"
+    OPERATE = "operate"
 
 
-def may_read(identity: Identity | None) -> bool:
-    """Whether somebody bears a valid token with one of the reading roles."""
-    return identity is not None and not READERS.isdisjoint(identity.roles)
+ROLES = {
+    Permission.READ: frozenset({"reader", "operator", "admin"}),
+    Permission.OPERATE: frozenset({"operator", "admin"}),
+}
+REFUSALS = {
+    Permission.OPERATE: ("Only operators may do this.", "Ask an administrator for the role `operator`."),
+}
 
 
-def require_operator(identity: Identity | None) -> Identity:
-    """Who asks, if they are an operator.
+def require(identity: Identity | None, permission: Permission) -> Identity:
+    """Who asks, if they have a role with this permission.
 
     Raises:
-        Unauthenticated: nobody, or somebody without any role.
-        Forbidden: a reader.
+        Unauthenticated: nobody, or somebody without any role that may read.
+        Forbidden: a role, but none of those.
     """
-    if identity is None or not may_read(identity):
+    if identity is None or ROLES[Permission.READ].isdisjoint(identity.roles):
         raise Unauthenticated("no role")
-    if OPERATORS.isdisjoint(identity.roles):
-        raise Forbidden("Only operators may do this.", hint="Ask an administrator for the role `operator`.")
+    if ROLES[permission].isdisjoint(identity.roles):
+        message, hint = REFUSALS[permission]
+        raise Forbidden(message, hint=hint)
     return identity

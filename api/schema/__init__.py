@@ -21,6 +21,7 @@ from api.guards import MAX_TOKENS
 from api.schema.arguments import UPLOAD, Upload
 from api.schema.masking import ShapedErrors
 from api.schema.mutation import Mutation
+from api.schema.permitted import Permitted
 from api.schema.query import Query
 
 MAX_DEPTH = 6
@@ -42,6 +43,7 @@ def make_schema(*, introspection: bool = False) -> strawberry.Schema:
         lambda: AddValidationRules(rules),
         lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
         lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+        Permitted,
     ]
     return strawberry.Schema(
         query=Query,

@@ -11,8 +11,11 @@ from fastapi.testclient import TestClient
 from graphql import GraphQLObjectType, is_introspection_type
 
 from api.context import QueryContext
+from api.roles import Permission
 from api.schema import make_schema
-from api.schema.permissions import IsOperator, IsReader
+from api.schema.masking import ShapedErrors
+from api.schema.permissions import permission_of
+from api.schema.permitted import Permitted
 from security.tokens import Identity
 from tests.unit.api.fakes import Parts
 
@@ -57,8 +60,8 @@ def test_every_field_of_every_type_carries_the_permission() -> None:
         assert len(fields) == len(kind.fields)
         for field in fields:
             is_operable = kind.name in OPERABLE or (kind.name == "Query" and field.python_name in OPERATORS_QUERIES)
-            permission = IsOperator if is_operable else IsReader
-            assert field.permission_classes == [permission], f"{kind.name}.{field.python_name} is open"
+            permission = Permission.OPERATE if is_operable else Permission.READ
+            assert permission_of(field.metadata) is permission, f"{kind.name}.{field.python_name} is open"
 
 
 @pytest.mark.parametrize("identity", [None, Identity("ana", (), "jti", 0), Identity("ana", ("owner",), "jti", 0)])
@@ -67,9 +70,39 @@ def test_the_schema_itself_refuses_whoever_may_not_read(parts: Parts, identity: 
     schema: strawberry.Schema = make_schema()
     for query in ("{ allFiles { id } }", "{ file(id: 1) { id } }", '{ searchByText(text: "like 1") { exact } }'):
         result = asyncio.run(schema.execute(query, context_value=QueryContext(identity, parts.services)))
-        assert not any((result.data or {}).values())
+        assert result.data is None
         assert result.errors
         assert (result.errors[0].extensions or {})["code"] == "security.unauthenticated"
+
+
+def test_a_field_without_a_permission_is_nobodys(parts: Parts) -> None:
+    @strawberry.type
+    class Open:
+        @strawberry.field
+        def forgotten(self) -> int:
+            return 7
+
+    schema = strawberry.Schema(query=Open, extensions=[ShapedErrors, Permitted])
+    context = QueryContext(Identity("ana", ("admin", "reader"), "jti", 0), parts.services)
+    result = asyncio.run(schema.execute("{ forgotten }", context_value=context))
+    assert result.data is None
+    assert result.errors
+    assert (result.errors[0].extensions or {})["code"] == "security.forbidden"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ allFiles { id } runs { id } }",
+        "{ allFiles { id } ... on Query { ...more } } fragment more on Query { runs { id } }",
+        "query ($yes: Boolean = false) { allFiles { id } runs @include(if: $yes) { id } }",
+        "{ allFiles { id } } fragment unused on Query { runs { id } }",
+    ],
+)
+def test_no_fragment_or_directive_hides_a_field_from_the_look(client: TestClient, query: str) -> None:
+    answer = ask(client, query)
+    assert answer["data"] is None
+    assert answer["errors"][0]["extensions"]["code"] in ("security.forbidden", "api.query_invalid")
 
 
 def test_all_files_has_the_fields_that_readers_rely_on(client: TestClient) -> None:
