@@ -72,8 +72,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     # The model loads behind the running server: /healthz answers at once, /readyz says when searches do.
     services.search.model.start()
+    services.catching_up.start()
     try:
         yield
     finally:
+        services.catching_up.stop()
         services.search.model.stop()
         services.close()

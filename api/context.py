@@ -13,6 +13,8 @@ from security.tokens import Identity
 
 if TYPE_CHECKING:
     from api.auth import Logins
+    from api.catching_up import CatchingUp
+    from api.curating import Curating
     from api.health import Readiness
     from api.pictures import Pictures
     from api.ports import Files
@@ -27,6 +29,8 @@ class Services:
     files: Files
     search: Search
     pictures: Pictures
+    curating: Curating
+    catching_up: CatchingUp
     readiness: Readiness
     introspection: bool = False
     metrics: ApiMetrics = field(default_factory=ApiMetrics)

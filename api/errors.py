@@ -4,8 +4,9 @@ ApiError                   each with the HTTP status that carries it
 ├── RequestInvalid         400  the body is no JSON, no GraphQL request, or a form without its fields
 ├── QueryRejected          400  the GraphQL document is too big, too deep, or not one query
 ├── ArgumentInvalid        400  an argument is out of its range
-├── ImageInvalid           400  the picture to search by cannot be read
+├── ImageInvalid           400  a picture, to search by or of a product, cannot be read
 ├── IndexChanged           409  a cursor belongs to an index that is not searched any more
+├── Forbidden              403  a valid token, but not of a role that may do this
 ├── NotFound               404  no such path, product or picture
 ├── BodyTooLarge           413
 ├── TooManyAttempts        429  logins
@@ -51,7 +52,7 @@ class ArgumentInvalid(ApiError):
 
 
 class ImageInvalid(ApiError):
-    """The picture to search by cannot be read."""
+    """A picture, to search by or of a product, cannot be read."""
 
     code = "api.image_invalid"
     status = 400
@@ -65,6 +66,13 @@ class IndexChanged(ApiError):
 
     def __init__(self) -> None:
         super().__init__("The index has changed since.", hint="Search again from the first page.")
+
+
+class Forbidden(ApiError):
+    """The token is valid, but its role may not do this."""
+
+    code = "api.forbidden"
+    status = 403
 
 
 class NotFound(ApiError):

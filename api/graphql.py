@@ -54,7 +54,7 @@ class GraphQLRequest(BaseModel):
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": GraphQLRequest.model_json_schema()}}}},
 )
 async def graphql(request: Request) -> JSONResponse:
-    """Answer one query. The body is not read before the token is verified."""
+    """Answer one query or mutation. The body is not read before the token is verified."""
     identity = identity_of(request)
     asked = await _read(request)
     check_document(asked.query)
@@ -65,10 +65,10 @@ async def graphql(request: Request) -> JSONResponse:
             variable_values=asked.variables,
             context_value=QueryContext(identity, services_of(request)),
             operation_name=asked.operation_name,
-            allowed_operation_types={OperationType.QUERY},
+            allowed_operation_types={OperationType.QUERY, OperationType.MUTATION},
         )
     except (InvalidOperationTypeError, CannotGetOperationTypeError, MissingQueryError):
-        _refuse("The body names no query to answer.")
+        _refuse("The body names no query or mutation to answer.")
     answer: dict[str, Any] = {"data": result.data}
     if result.errors:
         answer["errors"] = [error.formatted for error in result.errors]

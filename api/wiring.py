@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from valkey import Valkey
 
 from api.auth import Logins
+from api.catching_up import CatchingUp
 from api.context import Services
+from api.curating import Curating
 from api.health import Readiness
 from api.limits import LoginLimits, ValkeyCounters
 from api.live_model import LiveModel
@@ -21,6 +24,7 @@ from api.search import Search
 from api.vectors import QueryVectors
 from catalog.database import Database
 from catalog.index import IndexStore, IndexVersion
+from catalog.own_products import OwnProducts
 from catalog.pictures import ShardPictures
 from catalog.store import CatalogueStore
 from core.settings import Settings
@@ -52,7 +56,10 @@ def connected(settings: Settings) -> Services:
     keys = SigningKeys.open(Path(settings.required("signing_key_dir")))
     model = LiveModel(index.live, lambda version: _encoder(settings, version))
     metrics = ApiMetrics()
+    vectors, own = QueryVectors(valkey, metrics), OwnProducts(database)
     shards = tempfile.TemporaryDirectory(prefix="tejido-pictures-")
+    pictures = ShardPictures(lambda: _bucket(settings), Path(shards.name))
+    catching_up = CatchingUp(model, vectors, own, pictures.picture)
 
     def close() -> None:
         shards.cleanup()
@@ -62,8 +69,10 @@ def connected(settings: Settings) -> Services:
     return Services(
         logins=Logins(files, LoginLimits(ValkeyCounters(valkey)), AccessTokens(keys)),
         files=files,
-        search=Search(model, QueryVectors(valkey, metrics), index, files, metrics),
-        pictures=Pictures(files, ShardPictures(lambda: _bucket(settings), Path(shards.name))),
+        search=Search(model, vectors, index, files, metrics),
+        pictures=Pictures(files, pictures),
+        curating=Curating(model, vectors, own, cache(lambda: _bucket(settings)), catching_up.soon),
+        catching_up=catching_up,
         readiness=Readiness(
             {
                 "database": lambda: _answers(files.ping),

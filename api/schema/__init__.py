@@ -20,6 +20,7 @@ from strawberry.schema.config import StrawberryConfig
 from api.guards import MAX_TOKENS
 from api.schema.arguments import UPLOAD, Upload
 from api.schema.masking import ShapedErrors
+from api.schema.mutation import Mutation
 from api.schema.query import Query
 
 MAX_DEPTH = 6
@@ -44,6 +45,7 @@ def make_schema(*, introspection: bool = False) -> strawberry.Schema:
     ]
     return strawberry.Schema(
         query=Query,
+        mutation=Mutation,
         extensions=extensions,
         config=StrawberryConfig(
             auto_camel_case=True, disable_field_suggestions=not introspection, scalar_map={Upload: UPLOAD}

@@ -9,6 +9,7 @@ from api.schema.answering import Request, answered
 from api.schema.arguments import MAX_INT, FileFilter, checked_first, checked_page
 from api.schema.connections import FileConnection, SearchConnection
 from api.schema.permissions import readable
+from api.schema.products import OWN_PRODUCTS, OwnProduct
 from api.schema.searches import search_by_image, search_by_text, similar_to
 from api.schema.types import Facet, FashionFile
 from catalog.filters import ProductFilter
@@ -104,3 +105,4 @@ class Query:
     similar_to: SearchConnection = readable(
         resolver=similar_to, description="The products most like one of the catalogue, by its `id`."
     )
+    own_products: list[OwnProduct] = OWN_PRODUCTS

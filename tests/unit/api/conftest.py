@@ -11,7 +11,9 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.auth import Logins
+from api.catching_up import CatchingUp
 from api.context import Services
+from api.curating import Curating
 from api.health import Readiness
 from api.limits import LoginLimits
 from api.live_model import LiveModel
@@ -31,6 +33,7 @@ from tests.unit.api.fakes import (
     FakeValkey,
     Parts,
 )
+from tests.unit.api.own import FakeBucket, FakeOwnRows
 
 
 @pytest.fixture(scope="session")
@@ -47,16 +50,20 @@ def parts(signing_keys: SigningKeys) -> Parts:
     tokens = AccessTokens(signing_keys)
     model = LiveModel(index.live, lambda version: replace(encoder, space=version.id), poll_s=0.01)
     metrics = ApiMetrics()
+    vectors, own, bucket = QueryVectors(valkey, metrics), FakeOwnRows(index), FakeBucket()
+    catching_up = CatchingUp(model, vectors, own, bucket.picture)
     services = Services(
         logins=Logins(files, LoginLimits(valkey), tokens),
         files=files,
-        search=Search(model, QueryVectors(valkey, metrics), index, files, metrics),
-        pictures=Pictures(files, FakePictures()),
+        search=Search(model, vectors, index, files, metrics),
+        pictures=Pictures(files, FakePictures(bucket.objects)),
+        curating=Curating(model, vectors, own, lambda: bucket, catching_up.soon),
+        catching_up=catching_up,
         readiness=Readiness({"database": files.ping, "search": model.missing}),
         metrics=metrics,
         metrics_token=SCRAPER_TOKEN,
     )
-    return Parts(files, index, encoder, valkey, tokens, services)
+    return Parts(files, index, encoder, valkey, tokens, services, own, bucket)
 
 
 @pytest.fixture
@@ -78,3 +85,12 @@ def client(anonymous: TestClient, parts: Parts) -> TestClient:
     """A client that bears a reader's token."""
     anonymous.headers["Authorization"] = f"Bearer {parts.tokens.issue('ana', ['reader'])}"
     return anonymous
+
+
+@pytest.fixture
+def curator(app: FastAPI, client: TestClient, parts: Parts) -> Iterator[TestClient]:
+    """Beside the reader, one that bears the token of aurora's curator."""
+    token = parts.tokens.issue("luz", ["curator"], client="aurora")
+    curator = TestClient(app, raise_server_exceptions=False, headers={"Authorization": f"Bearer {token}"})
+    yield curator
+    curator.close()
