@@ -21,7 +21,7 @@ from core.tracing import is_traced, start_tracing
 
 DESCRIPTION = """
 Search fashion products by words or by picture. Get a token from `/auth/token` (the *Authorize* button), then ask
-`POST /graphql`, which answers one query at a time:
+`POST /graphql`, which answers one query or mutation at a time:
 
 - `allFiles(limit = 50, offset = 0)` and `file(id)`
 - `filesByFilters(masterCategory, subCategory, articleType, gender, baseColour, season, year, usage, limit, offset)`
@@ -30,6 +30,8 @@ Search fashion products by words or by picture. Get a token from `/auth/token` (
   `similarTo(id, first = 20, after, filter)`, with `{ indexVersion modelVersion exact truncated totalCount
   edges { score node { … } } pageInfo { hasNextPage endCursor } }`; `image` is base64, `upload` a file of a
   `multipart/form-data` request (GraphQL multipart request specification)
+- for a client's curator: `createProducts(products)`, `updateProduct(id, changes)`, `deleteProduct(id)` and
+  `ownProducts(references)`
 
 A product has `id filename s3Path masterCategory subCategory articleType baseColour season year usage gender
 productDisplayName brand dataset owner origin split createdAt created_at`. At most 100 at a time.

@@ -55,8 +55,9 @@ class Curating:
     fall_behind: Callable[[], None]
 
     def known(self, client: str, references: list[str]) -> list[FashionFile]:
-        """The client's products with these references; raises ArgumentInvalid for what can be none."""
-        return self.rows.of_references(client, [checked_reference(reference) for reference in references])
+        """The client's products with these references."""
+        # What is not printable is nobody's reference, and PostgreSQL's text might not hold it.
+        return self.rows.of_references(client, [reference for reference in references if reference.isprintable()])
 
     def write(self, client: str, reference: str, values: Mapping[str, Any], picture: bytes) -> Outcome:
         """Create a product, or replace the one that the client knows by this reference; sent again, it changes nothing.

@@ -58,7 +58,7 @@ def product_of(row: RawRow) -> Product:
         id=_id(row.id) or 0,
         filename=f"{_id(row.id)}.{suffix_of(image)}",
         **{name: plain_text(getattr(row, name)) for name in ATTRIBUTES},
-        year=_year(row.year),
+        year=year_of(row.year),
         product_display_name=plain_text(row.product_display_name) or "",
         image=image,
         image_sha256=hashlib.sha256(image).hexdigest(),
@@ -107,7 +107,7 @@ def plain_text(text: str | None) -> str | None:
     return None if clean_text.lower() in EMPTY else clean_text
 
 
-def _year(text: str | None) -> int | None:
+def year_of(text: str | None) -> int | None:
     """``"2012"`` or ``"2012.0"`` → 2012; None for anything that is no year."""
     digits = (text or "").strip().removesuffix(".0")
     if not (digits.isascii() and digits.isdigit() and len(digits) == 4):

@@ -19,7 +19,7 @@ from psycopg.rows import class_row
 from catalog.database import Connection, Database
 from catalog.errors import IndexVersionMissing
 from catalog.index.records import IndexVersion
-from catalog.index.versions import live_version, vectors_of, version_of
+from catalog.index.versions import INDEX, live_version, vectors_of, version_of
 from catalog.index.writing import OWN, follow_own, recount, remove_vector, write_vector
 from catalog.store import COLUMNS, FIRST_OWN_ID, FashionFile
 
@@ -137,6 +137,12 @@ class OwnProducts:
             if not is_named:
                 delete()
 
+    def count(self) -> int:
+        """How many products curators have written, of all clients."""
+        with self._database.transaction() as connection:
+            (products,) = connection.execute(OWN["count"]).fetchone() or (0,)
+        return int(products)
+
     def behind(self, version: int, *, after: int = 0, limit: int = 32) -> list[FashionFile]:
         """Curators' products that an index version lacks, or knows by another picture, in the order of ids.
 
@@ -157,7 +163,10 @@ class OwnProducts:
         """
         with self._database.transaction() as connection:
             version = version_of(connection, embedded.version, for_update=True)
-            return write_vector(connection, version, row.id, row.image_sha256, embedded.vector)
+            is_there = write_vector(connection, version, row.id, row.image_sha256, embedded.vector)
+            if is_there and version.state == "building":
+                connection.execute(INDEX["added"], {"id": version.id, "added": 1})
+            return is_there
 
     def follow(self, version: int) -> None:
         """Bring what a version says of clients' own products, and its count, to what is so.

@@ -51,10 +51,7 @@ class ShardPictures:
         if address is None:
             raise _unknown(s3_path)
         if address["id"] is None:
-            store = self._opened()
-            if address["bucket"] != store.name or not address["key"].startswith(OWN):
-                raise _unknown(s3_path)
-            return store.get(address["key"])
+            return own_picture(self._opened(), s3_path)
         # One reader at a time: neighbours on a page lie in the same shard, which is fetched once for all of them.
         with self._lock:
             image = _row(self._shard(address["key"]), int(address["id"]), address["key"])
@@ -83,6 +80,19 @@ class ShardPictures:
         while len(self._kept) > 1 and sum(sizes[key] for key in self._kept) > self._max_bytes:
             _, path = self._kept.popitem(last=False)
             path.unlink(missing_ok=True)
+
+
+def own_picture(store: ObjectStore, s3_path: str) -> bytes:
+    """A picture that is an object of its own.
+
+    Raises:
+        KeyInvalid: ``s3_path`` names no such object of this bucket.
+        ObjectMissing: it is not there.
+    """
+    address = _ADDRESS.fullmatch(s3_path)
+    if address is None or address["bucket"] != store.name or not address["key"].startswith(OWN):
+        raise _unknown(s3_path)
+    return store.get(address["key"])
 
 
 def _unknown(s3_path: str) -> KeyInvalid:

@@ -27,6 +27,9 @@ DELETE FROM fashion_files WHERE origin = 'curator' AND owner = %(owner)s AND id 
 -- name: is_named
 SELECT EXISTS (SELECT FROM fashion_files WHERE origin = 'curator' AND s3_path = %(s3_path)s)
 
+-- name: count
+SELECT count(*) FROM fashion_files WHERE origin = 'curator' AND id >= 1000000000
+
 -- name: behind
 -- Products of curators that a version of the index lacks, or knows by another picture, from an id on.
 SELECT {columns} FROM fashion_files AS file
