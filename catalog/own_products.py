@@ -120,13 +120,18 @@ class OwnProducts:
             return Written(found[0], is_searchable=version is not None)
 
     def remove(self, client: str, product_id: int) -> FashionFile | None:
-        """Delete a product, from every index version too; None where the client has no such product."""
+        """Delete a product, from every index version too; None where the client has no such product.
+
+        The live version first, and by itself: a version that is being built is held for as long as its graphs take, and
+        nobody else's writing shall wait with this.
+        """
+        values = {"owner": client, "id": product_id}
         with self._database.transaction() as connection:
             version = _held(connection, None)
-            found = _rows(connection, OWN["of_id"].format(columns=COLUMNS), {"owner": client, "id": product_id})
-            if found and version:
+            if version and _rows(connection, OWN["of_id"].format(columns=COLUMNS), values):
                 remove_vector(connection, version, product_id)
-            removed = _rows(connection, OWN["remove"].format(columns=COLUMNS), {"owner": client, "id": product_id})
+        with self._database.transaction() as connection:
+            removed = _rows(connection, OWN["remove"].format(columns=COLUMNS), values)
         return removed[0] if removed else None
 
     def forget(self, s3_path: str, delete: Keep) -> None:

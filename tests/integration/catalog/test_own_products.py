@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -149,6 +150,26 @@ def test_a_deleted_product_leaves_every_version(own: OwnProducts, index: IndexSt
     # The retired one counts again when it is followed, as it is once it is live.
     own.follow(old)
     assert {version.id: version.products for version in index.versions()} == {old: len(VECTORS), new: len(VECTORS)}
+
+
+def test_deleting_while_graphs_are_built_keeps_nobody_from_writing(
+    own: OwnProducts, index: IndexStore, dsn: str
+) -> None:
+    version = publish(index)
+    row = put(own, 1, version)
+    building = index.begin("fashion-clip", "2", "v1", VECTORS.shape[1])
+    with psycopg.connect(dsn) as builder, ThreadPoolExecutor(1) as pool:
+        # As CREATE INDEX does.
+        builder.execute(f"LOCK TABLE product_vectors_{building} IN SHARE MODE")
+        deleting = pool.submit(own.remove, "aurora", row.id)
+        while index.search(OWN[1], 1).hits[0].product_id == row.id:
+            time.sleep(0.01)
+        later = put(own, 2, version)
+        assert index.search(OWN[2], 1).hits[0].product_id == later.id
+        assert not deleting.done()
+        builder.rollback()
+        assert deleting.result(5) == row
+    assert live_products(index) == len(VECTORS) + 1
 
 
 def test_nothing_is_written_when_the_picture_cannot_be_kept(own: OwnProducts, index: IndexStore) -> None:
