@@ -19,6 +19,7 @@ from catalog.own_products import Embedded, Written
 from catalog.pictures import OWN
 from catalog.product import ATTRIBUTES, brand_of
 from catalog.store import FashionFile
+from core.errors import TejidoError
 
 MAX_REFERENCE_CHARS = 128
 DATASET = "curator"
@@ -141,7 +142,11 @@ class Curating:
 
     def _forget(self, row: FashionFile) -> None:
         key = _key(row.owner or "", row.filename)
-        self.rows.forget(row.s3_path, lambda: self.pictures().delete(key))
+        try:
+            self.rows.forget(row.s3_path, lambda: self.pictures().delete(key))
+        except TejidoError as error:
+            # What was asked for is done; an object that no product names does no harm.
+            log.warning("picture was left behind", key=key, code=error.code, error=str(error))
 
     @staticmethod
     def _told(state: State, row: FashionFile) -> Outcome:

@@ -109,6 +109,8 @@ class FakeBucket:
         self.objects[key] = data
 
     def delete(self, key: str) -> None:
+        if self.is_down:
+            raise StorageUnreachable("The bucket at secret-host:9000 did not answer.")
         del self.objects[key]
 
     def picture(self, s3_path: str) -> bytes:

@@ -173,6 +173,13 @@ def test_a_deleted_product_is_gone_with_its_picture(curator: TestClient, parts: 
     assert refusal(asked(curator, DELETE, id=second["product"]["id"])) == "api.not_found"
 
 
+def test_a_product_is_deleted_even_if_its_picture_cannot_be(curator: TestClient, parts: Parts) -> None:
+    (first,) = written(curator, product(1))
+    parts.bucket.is_down = True
+    assert asked(curator, DELETE, id=first["product"]["id"])["data"]["deleteProduct"]["id"] == first["product"]["id"]
+    assert parts.own.own == []
+
+
 def test_a_curator_touches_neither_another_clients_products_nor_the_catalogues(
     curator: TestClient, parts: Parts
 ) -> None:
