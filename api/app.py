@@ -30,6 +30,8 @@ Search fashion products by words or by picture. Get a token from `/auth/token` (
   `similarTo(id, first = 20, after, filter)`, with `{ indexVersion modelVersion exact truncated totalCount
   edges { score node { … } } pageInfo { hasNextPage endCursor } }`; `image` is base64, `upload` a file of a
   `multipart/form-data` request (GraphQL multipart request specification)
+- for a client's curator: `createProducts(products)`, `updateProduct(id, changes)`, `deleteProduct(id)` and
+  `ownProducts(references)`
 
 Operators also ask for `runs`, `run(id)`, `contributions(run)`, `modelVersions`, `champion`, `indexVersions`,
 `modelChanges` and `compareSearch(text, versions, first, filter)`, and do `promoteModel(version, reason, override)` and
@@ -79,8 +81,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     # The model loads behind the running server: /healthz answers at once, /readyz says when searches do.
     services.search.model.start()
+    services.catching_up.start()
     try:
         yield
     finally:
+        services.catching_up.stop()
         services.search.model.stop()
         services.close()

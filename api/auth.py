@@ -58,8 +58,8 @@ class Logins:
             raise Unauthenticated("login refused")
         self.limits.succeeded(username)
         if needs_rehash(user.password_hash):
-            self.users.put_user(user.username, hash_password(password), user.roles)
-        return self.tokens.issue(user.username, user.roles)
+            self.users.put_user(user.username, hash_password(password), user.roles, client=user.client)
+        return self.tokens.issue(user.username, user.roles, client=user.client)
 
 
 def _may_be_a_name(username: str) -> bool:

@@ -13,7 +13,9 @@ from security.tokens import Identity
 
 if TYPE_CHECKING:
     from api.auth import Logins
+    from api.catching_up import CatchingUp
     from api.comparison import Comparison
+    from api.curating import Curating
     from api.health import Readiness
     from api.limits import SearchLimits
     from api.operations import Operations
@@ -30,6 +32,8 @@ class Services:
     files: Files
     search: Search
     pictures: Pictures
+    curating: Curating
+    catching_up: CatchingUp
     readiness: Readiness
     operations: Operations
     comparison: Comparison

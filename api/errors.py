@@ -4,7 +4,7 @@ ApiError                   each with the HTTP status that carries it
 ├── RequestInvalid         400  the body is no JSON, no GraphQL request, or a form without its fields
 ├── QueryRejected          400  the GraphQL document is too big, too deep, or not one query
 ├── ArgumentInvalid        400  an argument is out of its range
-├── ImageInvalid           400  the picture to search by cannot be read
+├── ImageInvalid           400  a picture, to search by or of a product, cannot be read
 ├── IndexChanged           409  a cursor belongs to an index that is not searched any more
 ├── NotFound               404  no such path, product or picture
 ├── BodyTooLarge           413
@@ -58,7 +58,7 @@ class ArgumentInvalid(ApiError):
 
 
 class ImageInvalid(ApiError):
-    """The picture to search by cannot be read."""
+    """A picture, to search by or of a product, cannot be read."""
 
     code = "api.image_invalid"
     status = 400

@@ -13,6 +13,8 @@ from graphql.language import Lexer, Source, TokenKind
 
 from api.errors import QueryRejected, RequestInvalid
 
+MAX_CHARS = 256 * 1024
+"""Of a document: pictures belong into its variables, as documents are remembered."""
 MAX_TOKENS = 1_000
 MAX_NESTING = 32
 MAX_FRAGMENTS = 10
@@ -28,8 +30,12 @@ def check_document(document: str) -> None:
 
     Raises:
         RequestInvalid: it is not even a sequence of GraphQL tokens.
-        QueryRejected: too many tokens, fragments, spreads or operations, or nested too deep.
+        QueryRejected: too long, too many tokens, fragments, spreads or operations, or nested too deep.
     """
+    if len(document) > MAX_CHARS:
+        raise QueryRejected(
+            f"The query has {len(document):,} characters; {MAX_CHARS:,} are allowed.", hint="Use variables."
+        )
     try:
         seen = _count(document)
     except GraphQLSyntaxError as error:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog.filters import ProductFilter
 from catalog.index import ANYTHING, BEGINNING, Answer, IndexVersion, Place, Variety
+from catalog.own_products import Embedded, Written
 from catalog.store import FacetValue, FashionFile, User
 
 Vectors = NDArray[np.float32]
@@ -49,8 +51,8 @@ class Users(Protocol):
     def user(self, username: str) -> User | None:
         """The user of this name."""
 
-    def put_user(self, username: str, password_hash: str, roles: Sequence[str]) -> None:
-        """Create the user, or replace hash and roles."""
+    def put_user(self, username: str, password_hash: str, roles: Sequence[str], *, client: str | None = None) -> None:
+        """Create the user, or replace hash, roles and client."""
 
 
 class Encoder(Protocol):
@@ -90,3 +92,58 @@ class Index(Protocol):
 
     def vector(self, product_id: int, *, version: int | None = None) -> Vectors | None:
         """The product's own vector, if the version holds it."""
+
+
+class OwnRows(Protocol):
+    """Rows and vectors of the products that curators write; `catalog.own_products.OwnProducts` in production."""
+
+    def of_references(self, client: str, references: Sequence[str]) -> list[FashionFile]:
+        """The client's products that it knows by these references."""
+
+    def of_id(self, client: str, product_id: int) -> FashionFile | None:
+        """One of the client's products."""
+
+    def put(self, product: FashionFile, embedded: Embedded, keep: Callable[[], None]) -> Written:
+        """Write a product in place of the one with its owner and reference, or as a new one."""
+
+    def change(
+        self,
+        client: str,
+        product_id: int,
+        values: Mapping[str, Any],
+        *,
+        embedded: Embedded | None = None,
+        keep: Callable[[], None] = ...,
+    ) -> Written | None:
+        """Give a product of the client other values."""
+
+    def remove(self, client: str, product_id: int) -> FashionFile | None:
+        """Delete a product of the client."""
+
+    def forget(self, s3_path: str, delete: Callable[[], None]) -> None:
+        """Call ``delete`` unless a product names the object."""
+
+    def behind(self, version: int, *, after: int = 0, limit: int = 32) -> list[FashionFile]:
+        """Products that an index version lacks, or knows by another picture."""
+
+    def embed(self, row: FashionFile, embedded: Embedded) -> bool:
+        """Put the vector of a product that is there."""
+
+    def follow(self, version: int) -> None:
+        """Bring what a version says of clients' own products to what is so."""
+
+    def alone(self) -> AbstractContextManager[bool]:
+        """Whether the block is the only one that catches up."""
+
+
+class OwnPictures(Protocol):
+    """The bucket of their pictures; `catalog.objects.ObjectStore` in production."""
+
+    def url(self, key: str) -> str:
+        """Where ``key`` is."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep ``data`` under ``key``."""
+
+    def delete(self, key: str) -> None:
+        """Remove ``key``."""

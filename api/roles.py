@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from security.errors import Forbidden, Unauthenticated
-from security.tokens import Identity
+from security.tokens import CURATOR, Identity
 
 
 class Permission(StrEnum):
@@ -13,14 +13,18 @@ class Permission(StrEnum):
 
     READ = "read"
     OPERATE = "operate"
+    CURATE = "curate"
 
 
 ROLES = {
-    Permission.READ: frozenset({"reader", "operator", "admin"}),
+    Permission.READ: frozenset({"reader", "operator", "admin", CURATOR}),
     Permission.OPERATE: frozenset({"operator", "admin"}),
+    # Neither operator nor administrator writes for a client.
+    Permission.CURATE: frozenset({CURATOR}),
 }
 REFUSALS = {
     Permission.OPERATE: ("Only operators may do this.", "Ask an administrator for the role `operator`."),
+    Permission.CURATE: ("Only a client's curator may do this.", "Log in as the client's curator."),
 }
 
 

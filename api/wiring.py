@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from valkey import Valkey
 
 from api.auth import Logins
+from api.catching_up import CatchingUp
 from api.comparison import Comparison
 from api.context import Services
+from api.curating import Curating
 from api.encoder_shelf import EncoderShelf
 from api.health import Readiness
 from api.index_notices import IndexNotices
@@ -26,6 +28,7 @@ from api.search import Search
 from api.vectors import QueryVectors
 from catalog.database import Database
 from catalog.index import IndexStore, IndexVersion
+from catalog.own_products import OwnProducts
 from catalog.pictures import ShardPictures
 from catalog.store import CatalogueStore
 from core.settings import Settings
@@ -57,9 +60,11 @@ def connected(settings: Settings) -> Services:
     keys = SigningKeys.open(Path(settings.required("signing_key_dir")))
     model = LiveModel(index.live, lambda version: _encoder(settings, version), notices=IndexNotices(listening))
     metrics = ApiMetrics()
-    vectors = QueryVectors(valkey, metrics)
+    vectors, own = QueryVectors(valkey, metrics), OwnProducts(database)
     shelf = EncoderShelf(model, lambda version: _encoder(settings, version))
     shards = tempfile.TemporaryDirectory(prefix="tejido-pictures-")
+    pictures = ShardPictures(lambda: _bucket(settings), Path(shards.name))
+    catching_up = CatchingUp(model, vectors, own, pictures.picture)
 
     def close() -> None:
         shards.cleanup()
@@ -71,7 +76,9 @@ def connected(settings: Settings) -> Services:
         logins=Logins(files, LoginLimits(counters), AccessTokens(keys)),
         files=files,
         search=Search(model, vectors, index, files, metrics),
-        pictures=Pictures(files, ShardPictures(lambda: _bucket(settings), Path(shards.name))),
+        pictures=Pictures(files, pictures),
+        curating=Curating(model, vectors, own, cache(lambda: _bucket(settings)), catching_up.soon),
+        catching_up=catching_up,
         readiness=Readiness(
             {
                 "database": lambda: _answers(files.ping),

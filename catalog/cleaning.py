@@ -13,6 +13,7 @@ from catalog.sources import RawRow
 
 MAX_ID = 2**63 - 1
 MAX_TEXT = 500
+EMPTY_TITLE = "productDisplayName is empty."
 YEARS = range(1900, 2101)
 # Kaggle's pandas export writes these for an empty cell.
 EMPTY = frozenset({"", "na", "nan", "none", "null"})
@@ -55,10 +56,10 @@ def product_of(row: RawRow) -> Product:
     image = row.image or b""
     return Product(
         id=_id(row.id) or 0,
-        filename=f"{_id(row.id)}.{_suffix(image)}",
-        **{name: _text(getattr(row, name)) for name in ATTRIBUTES},
-        year=_year(row.year),
-        product_display_name=_text(row.product_display_name) or "",
+        filename=f"{_id(row.id)}.{suffix_of(image)}",
+        **{name: plain_text(getattr(row, name)) for name in ATTRIBUTES},
+        year=year_of(row.year),
+        product_display_name=plain_text(row.product_display_name) or "",
         image=image,
         image_sha256=hashlib.sha256(image).hexdigest(),
     )
@@ -73,8 +74,8 @@ def _judge(row: RawRow, seen: set[int]) -> Product | Rejected:
         return rejected(Reason.ID_INVALID, "no id" if not row.id else f"{row.id[:40]!r} is no positive whole number")
     if number in seen:
         return rejected(Reason.ID_DUPLICATE, f"an earlier row has id {number}")
-    if _text(row.product_display_name) is None:
-        return rejected(Reason.NAME_MISSING, "productDisplayName is empty")
+    if plain_text(row.product_display_name) is None:
+        return rejected(Reason.NAME_MISSING, EMPTY_TITLE.rstrip("."))
     try:
         check_image(row.image)
     except ImageUnusable as error:
@@ -91,12 +92,12 @@ def _id(text: str | None) -> int | None:
     return number if 0 < number <= MAX_ID else None
 
 
-def _suffix(image: bytes) -> str:
+def suffix_of(image: bytes) -> str:
     """The usual suffix of a picture that `check_image` has accepted."""
     return {b"\x89PNG": "png", b"RIFF": "webp"}.get(image[:4], "jpg")
 
 
-def _text(text: str | None) -> str | None:
+def plain_text(text: str | None) -> str | None:
     """Text with single spaces and no control characters, at most 500 long; None when it says nothing."""
     # PostgreSQL holds no NUL, and a title with a line break would break a log line.
     text = text or ""
@@ -106,7 +107,7 @@ def _text(text: str | None) -> str | None:
     return None if clean_text.lower() in EMPTY else clean_text
 
 
-def _year(text: str | None) -> int | None:
+def year_of(text: str | None) -> int | None:
     """``"2012"`` or ``"2012.0"`` → 2012; None for anything that is no year."""
     digits = (text or "").strip().removesuffix(".0")
     if not (digits.isascii() and digits.isdigit() and len(digits) == 4):

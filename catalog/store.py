@@ -28,7 +28,11 @@ FIRST_OWN_ID = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class FashionFile:
-    """One row of ``fashion_files``. ``s3_path`` is the shard that holds the picture, ``#`` the product's id."""
+    """One row of ``fashion_files``.
+
+    ``s3_path`` is the shard that holds the picture, ``#`` and the product's id, or the picture itself as one object.
+    ``split`` is None for what is neither learned from nor evaluated with: clients' own products.
+    """
 
     id: int
     filename: str
@@ -44,11 +48,13 @@ class FashionFile:
     product_display_name: str
     dataset: str
     owner: str | None
-    split: str
+    split: str | None
     image_sha256: str
     created_at: datetime
     brand: str | None = None
     origin: Origin = "catalogue"
+    reference: str | None = None
+    """The key by which its client knows a product that a curator wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class User:
     password_hash: str
     roles: list[str]
     created_at: datetime
+    client: str | None = None
+    """Whose products a curator writes; None for everybody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +178,15 @@ class CatalogueStore:
     def stats(self) -> CatalogueStats:
         """How much is published."""
         counts: list[dict[str, int]] = [defaultdict(int) for _ in range(3)]
+        total = 0
         with self._database.transaction() as connection:
             for *values, products in connection.execute(FILES["stats"]):
+                total += products
                 for by, value in zip(counts, values, strict=True):
                     if value is not None:
                         by[value] += products
         by_split, by_dataset, by_owner = (dict(by) for by in counts)
-        return CatalogueStats(sum(by_split.values()), by_split, by_dataset, by_owner)
+        return CatalogueStats(total, by_split, by_dataset, by_owner)
 
     def user(self, username: str) -> User | None:
         """The user of this name, or None."""
@@ -185,9 +195,14 @@ class CatalogueStore:
         with self._database.transaction() as connection, connection.cursor(row_factory=class_row(User)) as cursor:
             return cursor.execute(FILES["user"], {"username": username}).fetchone()
 
-    def put_user(self, username: str, password_hash: str, roles: Sequence[str]) -> None:
-        """Create the user, or replace hash and roles."""
-        values = {"username": username, "password_hash": password_hash, "roles": list(roles)}
+    def users(self) -> list[User]:
+        """All users, by name."""
+        with self._database.transaction() as connection, connection.cursor(row_factory=class_row(User)) as cursor:
+            return cursor.execute(FILES["users"]).fetchall()
+
+    def put_user(self, username: str, password_hash: str, roles: Sequence[str], *, client: str | None = None) -> None:
+        """Create the user, or replace hash, roles and client; DatabaseRefused for a curator of nobody."""
+        values = {"username": username, "password_hash": password_hash, "roles": list(roles), "client": client}
         with self._database.transaction() as connection:
             connection.execute(FILES["put_user"], values)
 

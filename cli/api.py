@@ -71,6 +71,25 @@ class SearchApi:
             raise ApiRefused(f"The picture of product {product_id} was refused: {response.status_code}.")
         return response.content
 
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The data of one query or mutation; signs in once more when the token has expired meanwhile.
+
+        Raises:
+            ApiUnreachable, ApiRefused: as the API, or its absence, says.
+        """
+        body = {"query": query, "variables": variables}
+        response = self._send("POST", "/graphql", json=body)
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            self.sign_in()
+            response = self._send("POST", "/graphql", json=body)
+        answer = self._checked(response)
+        if answer.get("errors"):
+            error = answer["errors"][0]
+            hint = error.get("extensions", {}).get("hint", "")
+            raise ApiRefused(f"The API refused: {error['message']}", hint=hint)
+        data: dict[str, Any] = answer["data"]
+        return data
+
     def _search(self, field: str, query: str, variables: dict[str, Any], *, shown: str) -> dict[str, Any]:
         answer = self._checked(self._send("POST", "/graphql", json={"query": query, "variables": variables}))
         if answer.get("errors"):

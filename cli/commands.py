@@ -39,6 +39,7 @@ TREE: dict[str, Command | Group] = {
             "load": Command("cli.catalog.load"),
             "stats": Command("cli.catalog.stats"),
             "plot": Command("cli.catalog.plot"),
+            "upload": Command("cli.catalog.upload"),
             # The steps of `load`, one a process, as the DAG catalog_etl runs them.
             "obtain": Command("cli.catalog.obtain", hidden=True),
             "clean": Command("cli.catalog.clean", hidden=True),
@@ -103,6 +104,10 @@ TREE: dict[str, Command | Group] = {
     ),
     "housekeeping": Command("cli.housekeeping"),
     "metrics": Group("What monitoring reads.", {"serve": Command("cli.metrics.serve")}),
+    "user": Group(
+        "Say who may log in to the API.",
+        {"add": Command("cli.user.add"), "list": Command("cli.user.list_users", "list_users")},
+    ),
     "search": Command("cli.search"),
     "token": Command("cli.token"),
 }

@@ -8,6 +8,7 @@ CommandError
 ├── RunTimedOut        a DAG run took longer than it may
 ├── NothingPromoted    the pipeline came to its end without a model that serves
 ├── ApiRefused         the GraphQL API answered with an error
+├── UserExists         a user of this name is there already
 └── StackNotRunning    a command needs the stack, and none runs in this state folder
 """
 
@@ -81,3 +82,9 @@ class StackNotRunning(CommandError):
     """No stack runs in this state folder."""
 
     code = "stack.not_running"
+
+
+class UserExists(CommandError):
+    """A user of this name is there already."""
+
+    code = "command.user_exists"

@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from jose import jwt
 from jose.exceptions import JOSEError
 
+from core.names import CLIENT_NAME
 from security.errors import TokenRequestInvalid, Unauthenticated
 from security.signing_keys import SigningKeys
 
 ALGORITHM = "ES256"
 TYPE = "at+jwt"  # RFC 9068, so that no other kind of JWT can stand in for an access token
-ROLES = ("reader", "operator", "admin")
+CURATOR = "curator"
+ROLES = ("reader", "operator", "admin", CURATOR)
 MAX_TOKEN_CHARS = 4096
 MAX_HEADER_CHARS = 512
 MAX_LIFETIME_S = 15 * 60
@@ -44,6 +46,8 @@ class Identity:
     token_id: str
     expires_at: int
     """Seconds since 1970."""
+    client: str | None = None
+    """Whose products a curator writes; None for everybody else."""
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,18 @@ class AccessTokens:
     audience: str = "tejido-api"
     clock: Callable[[], float] = time.time
 
-    def issue(self, subject: str, roles: Sequence[str], *, lifetime_s: int = MAX_LIFETIME_S) -> str:
-        """A signed token for ``subject``.
+    def issue(
+        self, subject: str, roles: Sequence[str], *, client: str | None = None, lifetime_s: int = MAX_LIFETIME_S
+    ) -> str:
+        """A signed token for ``subject``; a curator's names the one client whose products it writes.
 
         Raises:
-            TokenRequestInvalid: the subject is empty or too long, a role is unknown, or the life exceeds 15 minutes.
+            TokenRequestInvalid: the subject is empty or too long, a role is unknown, a curator has no client or another
+                user has one, or the life exceeds 15 minutes.
         """
-        _check_request(subject, roles, lifetime_s)
+        _check_request(subject, roles, client, lifetime_s)
         now = int(self.clock())
-        claims = {
+        claims: dict[str, object] = {
             "iss": self.issuer,
             "aud": self.audience,
             "sub": subject,
@@ -73,6 +80,8 @@ class AccessTokens:
             "exp": now + lifetime_s,
             "jti": secrets.token_urlsafe(16),
         }
+        if client is not None:
+            claims["client"] = client
         key = self.keys.active
         return str(jwt.encode(claims, key.private_pem, ALGORITHM, headers={"kid": key.kid, "typ": TYPE}))
 
@@ -118,15 +127,21 @@ class AccessTokens:
         # A list of audiences would pass jose; ours are always one name.
         if _text(claims, "aud") != self.audience or _text(claims, "iss") != self.issuer:
             raise Unauthenticated("another audience or issuer")
-        return Identity(_text(claims, "sub"), _roles(claims), _text(claims, "jti"), ends)
+        roles = _roles(claims)
+        return Identity(_text(claims, "sub"), roles, _text(claims, "jti"), ends, _client(claims, roles))
 
 
-def _check_request(subject: str, roles: Sequence[str], lifetime_s: int) -> None:
+def _check_request(subject: str, roles: Sequence[str], client: str | None, lifetime_s: int) -> None:
     if not 0 < len(subject) <= MAX_SUBJECT_CHARS:
         raise TokenRequestInvalid(f"A token's subject has 1 to {MAX_SUBJECT_CHARS} characters.", hint="Name the user.")
     unknown = [role for role in roles if role not in ROLES]
     if unknown:
         raise TokenRequestInvalid(f"Unknown role {unknown[0]!r}.", hint=f"Roles are: {', '.join(ROLES)}.")
+    if not _fits(client, roles):
+        raise TokenRequestInvalid(
+            f"A token with the roles {', '.join(roles) or 'none'} was asked for client {client!r}.",
+            hint="A curator has one client, by its name; nobody else has one.",
+        )
     if not 0 < lifetime_s <= MAX_LIFETIME_S:
         raise TokenRequestInvalid(
             f"A token of {lifetime_s} s was asked for.", hint=f"A token lives at most {MAX_LIFETIME_S} s."
@@ -173,3 +188,17 @@ def _roles(claims: dict[str, object]) -> tuple[str, ...]:
     if not isinstance(roles, list) or not all(role in ROLES for role in roles):
         raise Unauthenticated("roles are not known roles")
     return tuple(str(role) for role in roles)
+
+
+def _client(claims: dict[str, object], roles: Sequence[str]) -> str | None:
+    client = claims.get("client")
+    if ("client" in claims and not isinstance(client, str)) or not _fits(client, roles):
+        raise Unauthenticated("client does not fit the roles")
+    return client if isinstance(client, str) else None
+
+
+def _fits(client: object, roles: Sequence[str]) -> bool:
+    """Whether exactly a curator has a client, and a name that clients may have."""
+    if CURATOR not in roles:
+        return client is None
+    return isinstance(client, str) and CLIENT_NAME.fullmatch(client) is not None

@@ -7,8 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from catalog.database import Database
 from catalog.index import IndexStore, IndexVersion
 from catalog.manifest import live_manifest
+from catalog.own_products import OwnProducts
 from core.progress import Progress
 from core.settings import Settings
 from federation.features import Activations
@@ -16,6 +18,7 @@ from server.errors import ChampionChanged
 from server.gallery import Gallery, load_gallery
 from server.index_notice import announce_index
 from server.index_status import fields_of
+from server.own_products import embed_own
 from server.serving import ServedModel, load_champion
 from server.stores import open_stores, tracking_uri
 from server.tracking import CHAMPION, ModelVersion, Tracker
@@ -34,7 +37,7 @@ class Champion(Protocol):
 
 
 def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False) -> dict[str, Any]:
-    """Build, verify and swap in an index version of the champion over the live catalogue.
+    """Build, verify and swap in an index version of the champion over the live catalogue and curators' products.
 
     The towers run only for products that were never encoded before. Nothing happens when the live version has this
     model and this catalogue already, unless ``rebuild``.
@@ -52,7 +55,8 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
     store = open_stores(settings).data
     manifest = live_manifest(store)
     model = load_champion(settings, settings.features_dir)
-    with IndexStore(settings.required("postgres_dsn")) as index:
+    with Database(settings.required("postgres_dsn")) as database:
+        index, own = IndexStore(database), OwnProducts(database)
         live = index.live()
         if live and not rebuild and _is_current(live, model, manifest.version):
             return _answer(live, began, up_to_date=True)
@@ -64,7 +68,9 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
             progress=progress,
             towers=model.encoder.towers,
         )
-        version = _build(index, gallery, model, progress)
+        version = _begin(index, gallery, model, progress, more=own.count())
+        embed_own(own, version, model, store, features_dir=settings.features_dir, progress=progress)
+        _finish(index, version, gallery, model, progress)
         require_champion(Tracker(tracking_uri(settings)), model.version)
         swapped = index.swap(version)
         announce_index(settings, swapped.id)
@@ -82,7 +88,8 @@ def require_champion(tracker: Champion, version: str) -> None:
         )
 
 
-def _build(index: IndexStore, gallery: Gallery, model: ServedModel, progress: Progress) -> int:
+def _begin(index: IndexStore, gallery: Gallery, model: ServedModel, progress: Progress, *, more: int) -> int:
+    """A version with the products of the catalogue, into which ``more`` will come."""
     products = gallery.products
     version = index.begin(
         model.name,
@@ -90,7 +97,7 @@ def _build(index: IndexStore, gallery: Gallery, model: ServedModel, progress: Pr
         gallery.catalogue_version,
         model.encoder.dimension,
         model_hash=model.content_hash,
-        expected=len(products),
+        expected=len(products) + more,
     )
     progress.update(STAGE, 0, len(products))
     for start in range(0, len(products), ADD_AT_ONCE):
@@ -98,10 +105,13 @@ def _build(index: IndexStore, gallery: Gallery, model: ServedModel, progress: Pr
         vectors = model.encoder.embed_images(Activations(products.images[0].rows[rows]))
         index.add(version, products.ids[rows].tolist(), vectors)
         progress.update(STAGE, min(start + ADD_AT_ONCE, len(products) - 1), len(products))
+    return version
+
+
+def _finish(index: IndexStore, version: int, gallery: Gallery, model: ServedModel, progress: Progress) -> None:
     index.finish(version)
     index.verify(version, _questions(gallery, model))
-    progress.update(STAGE, len(products), len(products))
-    return version
+    progress.update(STAGE, len(gallery.products), len(gallery.products))
 
 
 def _questions(gallery: Gallery, model: ServedModel) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:

@@ -10,8 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import strawberry
+from strawberry.types import Info
 
-from api.roles import Permission
+from api.context import QueryContext
+from api.roles import Permission, require
+from security.errors import Unauthenticated
 
 PERMISSION = "permission"
 Resolver = Callable[..., Awaitable[Any]]
@@ -30,6 +33,24 @@ def operable(*, description: str, name: str | None = None, resolver: Resolver | 
 def operation(*, description: str, resolver: Resolver) -> Any:
     """A mutation that only operators may ask for."""
     return strawberry.mutation(resolver, description=description, metadata=_marked(Permission.OPERATE))
+
+
+def curated(*, description: str, resolver: Resolver) -> Any:
+    """A field of queries that only a client's curator may ask for."""
+    return _field(Permission.CURATE, description, None, resolver)
+
+
+def curating(*, description: str, resolver: Resolver) -> Any:
+    """A mutation that only a client's curator may ask for."""
+    return strawberry.mutation(resolver, description=description, metadata=_marked(Permission.CURATE))
+
+
+def client_of(info: Info[QueryContext, None]) -> str:
+    """Whose products the asker writes: by the token's claim alone, whatever the arguments say."""
+    identity = require(info.context.identity, Permission.CURATE)
+    if identity.client is None:
+        raise Unauthenticated("a curator of no client")
+    return identity.client
 
 
 def permission_of(metadata: Mapping[Any, Any]) -> Permission | None:

@@ -12,6 +12,7 @@ from api.schema.comparing import ComparingQueries
 from api.schema.connections import FileConnection, SearchConnection
 from api.schema.federation import FederationQueries
 from api.schema.permissions import readable
+from api.schema.products import OWN_PRODUCTS, OwnProduct
 from api.schema.searches import search_by_image, search_by_text, similar_to
 from api.schema.types import Facet, FashionFile
 from catalog.filters import ProductFilter
@@ -107,3 +108,4 @@ class Query(FederationQueries, ComparingQueries):
     similar_to: SearchConnection = readable(
         resolver=similar_to, description="The products most like one of the catalogue, by its `id`."
     )
+    own_products: list[OwnProduct] = OWN_PRODUCTS

@@ -56,8 +56,13 @@ SELECT split, dataset, owner, count(*) AS products FROM fashion_files GROUP BY s
 ORDER BY split, dataset, owner
 
 -- name: user
-SELECT username, password_hash, roles, created_at FROM users WHERE username = %(username)s
+SELECT username, password_hash, roles, created_at, client FROM users WHERE username = %(username)s
+
+-- name: users
+SELECT username, password_hash, roles, created_at, client FROM users ORDER BY username
 
 -- name: put_user
-INSERT INTO users (username, password_hash, roles) VALUES (%(username)s, %(password_hash)s, %(roles)s)
-ON CONFLICT (username) DO UPDATE SET password_hash = EXCLUDED.password_hash, roles = EXCLUDED.roles
+INSERT INTO users (username, password_hash, roles, client)
+VALUES (%(username)s, %(password_hash)s, %(roles)s, %(client)s)
+ON CONFLICT (username) DO UPDATE
+SET password_hash = EXCLUDED.password_hash, roles = EXCLUDED.roles, client = EXCLUDED.client

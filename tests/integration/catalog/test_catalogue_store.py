@@ -104,7 +104,7 @@ def test_rows_are_replaced_whole_or_not_at_all(store: CatalogueStore) -> None:
 
 
 def test_what_clients_wrote_outlives_the_next_version_of_the_catalogue(store: CatalogueStore, dsn: str) -> None:
-    own = replace(ROW, id=FIRST_OWN_ID, origin="curator", brand="Aurora")
+    own = replace(ROW, id=FIRST_OWN_ID, origin="curator", brand="Aurora", split=None, reference="a")
     with psycopg.connect(dsn) as connection:
         columns = ", ".join(field.name for field in fields(FashionFile))
         marks = ", ".join(["%s"] * len(fields(FashionFile)))
@@ -116,8 +116,9 @@ def test_what_clients_wrote_outlives_the_next_version_of_the_catalogue(store: Ca
 
 @pytest.mark.parametrize(("number", "origin"), [(FIRST_OWN_ID, "catalogue"), (7, "curator"), (7, "published")])
 def test_no_number_ever_means_two_products(store: CatalogueStore, number: int, origin: Origin) -> None:
+    row = ROW if origin == "catalogue" else replace(ROW, split=None, reference="a")
     with pytest.raises(DatabaseRefused, match="fashion_files_numbers"):
-        store.replace_products([replace(ROW, id=number, origin=origin)])
+        store.replace_products([replace(row, id=number, origin=origin)])
 
 
 def test_readers_see_the_old_rows_until_the_new_are_committed(store: CatalogueStore) -> None:

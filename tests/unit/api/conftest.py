@@ -12,8 +12,10 @@ from fastapi.testclient import TestClient
 
 from api.app import create_app
 from api.auth import Logins
+from api.catching_up import CatchingUp
 from api.comparison import Comparison
 from api.context import Services
+from api.curating import Curating
 from api.encoder_shelf import EncoderShelf
 from api.health import Readiness
 from api.limits import LoginLimits, SearchLimits
@@ -40,6 +42,7 @@ from tests.unit.api.fakes import (
     Parts,
 )
 from tests.unit.api.operating import FakeDeeds, FakeModels, FakeTrail
+from tests.unit.api.own import FakeBucket, FakeOwnRows
 
 
 @pytest.fixture(scope="session")
@@ -56,17 +59,18 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
     tokens = AccessTokens(signing_keys)
     model = LiveModel(index.live, lambda version: replace(encoder, space=version.id), poll_s=0.01)
     metrics = ApiMetrics()
-    vectors, shelf = (
-        QueryVectors(valkey, metrics),
-        EncoderShelf(model, lambda version: replace(encoder, space=version.id)),
-    )
+    vectors, own, bucket = QueryVectors(valkey, metrics), FakeOwnRows(index), FakeBucket()
+    shelf = EncoderShelf(model, lambda version: replace(encoder, space=version.id))
+    catching_up = CatchingUp(model, vectors, own, bucket.picture)
     checkpoints, models, trail, deeds = DirectoryStore(tmp_path / "checkpoints"), FakeModels(), FakeTrail(), FakeDeeds()
     overview = Overview(store=lambda: checkpoints, registry=lambda: models, indexes=index, trail=trail)
     services = Services(
         logins=Logins(files, LoginLimits(valkey), tokens),
         files=files,
         search=Search(model, vectors, index, files, metrics),
-        pictures=Pictures(files, FakePictures()),
+        pictures=Pictures(files, FakePictures(bucket.objects)),
+        curating=Curating(model, vectors, own, lambda: bucket, catching_up.soon),
+        catching_up=catching_up,
         readiness=Readiness({"database": files.ping, "search": model.missing}),
         operations=Operations(Settings(_env_file=None), lambda: overview, deeds),
         search_limits=SearchLimits(valkey, SEARCHES_PER_MINUTE),
@@ -74,7 +78,7 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
         metrics=metrics,
         metrics_token=SCRAPER_TOKEN,
     )
-    return Parts(files, index, encoder, valkey, tokens, services, checkpoints, models, trail, deeds)
+    return Parts(files, index, encoder, valkey, tokens, services, checkpoints, models, trail, deeds, own, bucket)
 
 
 @pytest.fixture
@@ -103,3 +107,12 @@ def client(anonymous: TestClient, parts: Parts) -> TestClient:
     """A client that bears a reader's token."""
     anonymous.headers["Authorization"] = f"Bearer {parts.tokens.issue('ana', ['reader'])}"
     return anonymous
+
+
+@pytest.fixture
+def curator(app: FastAPI, client: TestClient, parts: Parts) -> Iterator[TestClient]:
+    """Beside the reader, one that bears the token of aurora's curator."""
+    token = parts.tokens.issue("luz", ["curator"], client="aurora")
+    curator = TestClient(app, raise_server_exceptions=False, headers={"Authorization": f"Bearer {token}"})
+    yield curator
+    curator.close()

@@ -94,8 +94,8 @@ class FakeRows:
         self.ping()
         return self.users.get(username)
 
-    def put_user(self, username: str, password_hash: str, roles: Sequence[str]) -> None:
-        self.users[username] = User(username, password_hash, list(roles), WRITTEN)
+    def put_user(self, username: str, password_hash: str, roles: Sequence[str], *, client: str | None = None) -> None:
+        self.users[username] = User(username, password_hash, list(roles), WRITTEN, client)
 
 
 def passes(found: FashionFile, filters: ProductFilter) -> bool:
@@ -216,10 +216,15 @@ class FakeValkey:
             raise ValkeyDown("secret-host:6379 refused")
 
 
+@dataclass
 class FakePictures:
-    """Pictures by the product's number."""
+    """Pictures by the product's number, and those of ``own``, by their key."""
+
+    own: dict[str, bytes] = field(default_factory=dict)
 
     def picture(self, s3_path: str) -> bytes:
+        if "#" not in s3_path:
+            return self.own[s3_path.removeprefix("s3://data/")]
         number = int(s3_path.partition("#")[2])
         if number > 50:
             raise ObjectMissing(f"{s3_path} is not there.")
@@ -240,6 +245,8 @@ class Parts:
     models: FakeModels
     trail: FakeTrail
     deeds: FakeDeeds
+    own: Any
+    bucket: Any
 
     def switch_to(self, number: int, model_version: str) -> None:
         """Make another index live and load its model, as the follower does."""

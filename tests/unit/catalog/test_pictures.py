@@ -68,10 +68,20 @@ def test_what_is_not_there_is_missing(store: CountingStore, tmp_path: Path) -> N
             pictures.picture(missing)
 
 
-@pytest.mark.parametrize("path", ["", "s3://data/x", "/etc/passwd#1", "s3://data/x#y", "s3://data/../../etc/passwd#1"])
+@pytest.mark.parametrize("path", ["", "s3://data/x", "/etc/passwd#1", "s3://data/x#y", "s3://data/../../etc/passwd#1", "s3://client-a/own/a/1.jpg",
+                                  "s3://data/own/../train/v1/part-00000.parquet"])  # fmt: skip
 def test_an_address_that_is_none_opens_nothing(store: CountingStore, tmp_path: Path, path: str) -> None:
     with pytest.raises(KeyInvalid):
         ShardPictures(lambda: store, tmp_path / "kept").picture(path)
+
+
+def test_a_picture_of_its_own_is_read_each_time_and_not_kept(store: CountingStore, tmp_path: Path) -> None:
+    pictures = ShardPictures(lambda: store, tmp_path / "kept")
+    store.put("own/aurora/1.jpg", b"picture")
+    assert pictures.picture("s3://data/own/aurora/1.jpg") == b"picture"
+    store.delete("own/aurora/1.jpg")
+    with pytest.raises(ObjectMissing):
+        pictures.picture("s3://data/own/aurora/1.jpg")
 
 
 def test_a_damaged_shard_is_said(store: CountingStore, tmp_path: Path) -> None:

@@ -218,3 +218,32 @@ def test_a_token_that_may_not_exist_is_not_issued(
     with pytest.raises(TokenRequestInvalid) as caught:
         tokens.issue(subject, roles, lifetime_s=lifetime_s)
     assert caught.value.hint
+
+
+def test_a_curators_token_names_its_client(tokens: AccessTokens) -> None:
+    identity = tokens.verify(tokens.issue("luz", ["curator"], client="aurora"))
+    assert (identity.roles, identity.client) == (("curator",), "aurora")
+    assert tokens.verify(tokens.issue("ana", ["reader"])).client is None
+
+
+@pytest.mark.parametrize(
+    "client", [..., None, "", "Aurora", "a/../b", "a" * 50, 7, ["aurora"], {"name": "aurora"}, True]
+)
+def test_a_curators_token_without_a_client_that_may_exist_is_refused(
+    tokens: AccessTokens, keys: SigningKeys, client: Any
+) -> None:
+    assert refused(tokens, signed(keys, claims(roles=["curator"], client=client))) == "client does not fit the roles"
+
+
+@pytest.mark.parametrize("roles", [["reader"], ["admin", "operator"], []])
+@pytest.mark.parametrize("client", ["aurora", None, 7, ""])
+def test_nobody_else_has_a_client(tokens: AccessTokens, keys: SigningKeys, roles: list[str], client: Any) -> None:
+    assert refused(tokens, signed(keys, claims(roles=roles, client=client))) == "client does not fit the roles"
+
+
+@pytest.mark.parametrize(("roles", "client"), [(["curator"], None), (["curator"], "A b"), (["reader"], "aurora")])
+def test_a_token_of_a_client_that_does_not_fit_is_not_issued(
+    tokens: AccessTokens, roles: list[str], client: str | None
+) -> None:
+    with pytest.raises(TokenRequestInvalid):
+        tokens.issue("luz", roles, client=client)

@@ -1,0 +1,1 @@
+"""`tejido user`: who may log in to the API."""
