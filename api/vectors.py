@@ -10,7 +10,7 @@ import numpy as np
 import structlog
 from valkey.exceptions import ValkeyError
 
-from api.batching import Batches
+from api.batching import MAX_TOGETHER, Batches
 from api.errors import ImageInvalid
 from api.live_model import LoadedModel
 from api.metrics import ApiMetrics
@@ -36,11 +36,13 @@ class Cache(Protocol):
 class QueryVectors:
     """Encodes queries, those that come at the same time together, and remembers what it encoded."""
 
-    def __init__(self, cache: Cache, metrics: ApiMetrics | None = None) -> None:
+    def __init__(self, cache: Cache, metrics: ApiMetrics | None = None, *, max_together: int = MAX_TOGETHER) -> None:
         self._cache = cache
         self._metrics = metrics or ApiMetrics()
         # One batch at a time fills all cores already; more at once would only slow each other.
-        self._batches = Batches(told=lambda kind, size: self._metrics.encoded_together(kind[0], size))
+        self._batches = Batches(
+            max_together=max_together, told=lambda kind, size: self._metrics.encoded_together(kind[0], size)
+        )
 
     def of_text(self, model: LoadedModel, words: str) -> Vectors:
         """(D,) unit vector of a text."""
