@@ -12,7 +12,7 @@ PAGE = (
 )
 # Swagger UI sets style attributes; scripts stay limited to files of this server.
 DOCS = PAGE.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
-POLICIES = {"/": PAGE, "/docs": DOCS}
+POLICIES = {"/": PAGE, "/federation": PAGE, "/docs": DOCS}
 
 
 class SecurityHeaders:

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
 WEB = Path(__file__).parent / "web"
+PARTS_OF_PAGES = (".js", ".css", ".svg")
 SWAGGER_FILES = ("swagger-ui.css", "swagger-ui-bundle.js")
 
 router = APIRouter(include_in_schema=False)
@@ -30,9 +31,11 @@ def _serve(path: str, file: Path) -> None:
 
 
 _serve("/", WEB / "index.html")
+_serve("/federation", WEB / "federation.html")
 _serve("/docs", WEB / "docs.html")
-for _name in ("app.js", "client.js", "app.css", "words.js", "docs.js", "docs.css", "icon.svg"):
-    _serve(f"/web/{_name}", WEB / _name)
+for _file in sorted(WEB.iterdir()):
+    if _file.suffix in PARTS_OF_PAGES:
+        _serve(f"/web/{_file.name}", _file)
 for _name in SWAGGER_FILES:
     _serve(f"/web/{_name}", _swagger() / _name)
 _serve("/favicon.ico", WEB / "icon.svg")

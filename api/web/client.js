@@ -1,11 +1,4 @@
-// The page as a client of the API: a token, queries, pictures.
-
-const HITS = "{ indexVersion modelVersion exact truncated pageInfo { hasNextPage endCursor } edges { score node " +
-  "{ id productDisplayName articleType baseColour season year gender usage } } }";
-const BY_TEXT = `query ($text: String!, $after: String, $filter: FileFilter) {
-  answer: searchByText(text: $text, first: 24, after: $after, filter: $filter) ${HITS} }`;
-const BY_PICTURE = `query ($upload: Upload, $after: String, $filter: FileFilter) {
-  answer: searchByImage(upload: $upload, first: 24, after: $after, filter: $filter) ${HITS} }`;
+// The page as a client of the API: a token, GraphQL, pictures.
 
 /** What the API refused: its stable code, its message and what to do. */
 export class Refusal extends Error {
@@ -28,17 +21,26 @@ export async function signIn(username, password) {
   sessionStorage.setItem("token", fresh);
 }
 
-/** One page of a search: `{text}` or `{picture: Blob}`, with the filter, after a cursor. */
-export async function search({ text, picture, filter, after }) {
-  const variables = { after, filter };
-  const request = picture ? form(picture, variables) : json({ query: BY_TEXT, variables: { ...variables, text } });
-  const { data, errors } = await authorised("/graphql", { method: "POST", ...request });
-  if (errors) throw new Refusal({ message: errors[0].message, ...errors[0].extensions });
-  return data.answer;
+/** Who is signed in, for what the page shows; what they may do is decided by the API alone. */
+export function identity() {
+  const claims = token()?.split(".")[1];
+  if (!claims) return { name: "", roles: [] };
+  const bytes = Uint8Array.from(atob(claims.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.codePointAt(0));
+  const { sub: name, roles } = JSON.parse(new TextDecoder().decode(bytes));
+  return { name, roles };
 }
 
-export async function picture(id) {
-  const response = await fetch(`/files/${id}/image`, { headers: { Authorization: `Bearer ${token()}` } });
+/** The data that a GraphQL document gives; with `upload`, a picture goes along as the variable of that name. */
+export async function ask(query, variables = {}, { upload, signal } = {}) {
+  const request = upload ? form(query, variables, upload) : json({ query, variables });
+  const { data, errors } = await authorised("/graphql", { method: "POST", signal, ...request });
+  if (errors) throw new Refusal({ message: errors[0].message, ...errors[0].extensions });
+  return data;
+}
+
+/** The picture of a product, or null when it has none. */
+export async function picture(id, { signal } = {}) {
+  const response = await fetch(`/files/${id}/image`, { headers: { Authorization: `Bearer ${token()}` }, signal });
   return response.ok ? response.blob() : null;
 }
 
@@ -50,9 +52,9 @@ export async function missing() {
 
 const json = (body) => ({ body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
 
-function form(blob, variables) {
+function form(query, variables, blob) {
   const body = new FormData();
-  body.append("operations", JSON.stringify({ query: BY_PICTURE, variables: { ...variables, upload: null } }));
+  body.append("operations", JSON.stringify({ query, variables: { ...variables, upload: null } }));
   body.append("map", JSON.stringify({ 0: ["variables.upload"] }));
   body.append("0", blob, "picture.jpg");
   return { body };

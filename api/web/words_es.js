@@ -1,0 +1,113 @@
+// Spanish, and what the catalogue's values are called in it.
+
+const products = (n) => (n === 1 ? "1 producto" : `${n.toLocaleString("es")} productos`);
+
+export const WORDS = {
+  // around every page
+  skip: "Ir a los resultados", docs: "API", searchPage: "Buscar", federationPage: "Federación",
+  theme: "Claro u oscuro", other: "English", otherCode: "en",
+  signIn: "Iniciar sesión", signOut: "Cerrar sesión", signedInAs: (name) => `Sesión de ${name}`,
+  signInWhy: "La búsqueda es para quienes el operador conoce. La sesión dura 15 minutos.",
+  name: "Nombre", password: "Contraseña", cancel: "Cancelar", close: "Cerrar",
+  refused: "El nombre o la contraseña no son correctos.", expired: "Inicia sesión para continuar.",
+  unreachable: "El servidor no responde. ¿Sigue en marcha?", again: "Reintentar",
+
+  // asking
+  title: "Encuéntralo con palabras o con una foto.",
+  lead: "Una sola búsqueda sobre los catálogos de muchos comercios, que entrenaron juntos su modelo sin compartir sus datos.",
+  placeholder: "navy blue checked shirt", searchLabel: "¿Qué buscas?", search: "Buscar",
+  byPicture: "Buscar con una foto", dropHere: "Suelta la foto para buscar con ella",
+  yourPicture: "Tu foto", unask: "Buscar sin ella", likeThis: (title) => `Parecidos a ${title}`,
+  weighing: "Foto o palabras", picture: "Foto", words: "Palabras",
+  without: "Pero no", withoutPlaceholder: "striped",
+  unique: "Ocultar casi duplicados", varied: "Como mucho 2 por marca",
+  try: "Prueba (el modelo entiende inglés)",
+  examples: ["black leather handbag", "white running shoes", "red summer dress", "men formal shirt", "silver watch"],
+  strangerTitle: "Inicia sesión para empezar.",
+  strangerText: "El catálogo está abierto a quienes su operador conoce: para buscar con palabras o con una foto, y para ojearlo.",
+
+  // narrowing down
+  filters: "Filtros", chosenLabel: "Filtros elegidos", clear: "Quitar todos", remove: (attribute, value) => `Quitar ${attribute}: ${value}`,
+  showAll: (n) => `Ver los ${n}`, showProducts: (n) => `Ver ${products(n)}`,
+  masterCategory: "Categoría", subCategory: "Clase", articleType: "Tipo", gender: "Para quién", baseColour: "Color", brand: "Marca",
+  season: "Temporada", usage: "Uso", year: "Año", owner: "Comercio",
+
+  // results
+  results: "Resultados", more: "Ver más", like: "Ver parecidos", view: "Vista", grid: "Cuadrícula", list: "Lista",
+  searching: "Buscando…", found: products, model: (version) => `modelo ${version}`, index: (version) => `índice ${version}`,
+  compared: (exact, recall) => {
+    if (exact) return "todos los productos comparados";
+    return recall === null ? "aproximado" : `aproximado, encuentra el ${(100 * recall).toFixed(1)} % de los más cercanos`;
+  },
+  truncated: "solo se miraron los 1.000 más cercanos", score: (score) => `Similitud ${score}`,
+  emptyTitle: "Ningún producto coincide.", emptyHint: "Prueba con otras palabras o con una foto.",
+  emptyFiltered: "Ningún producto tiene todo lo elegido. Quita alguno de los filtros.",
+  indexChanged: "El índice se renovó mientras tanto; esta es la búsqueda desde el principio.",
+  badPicture: "Este archivo no se puede leer como imagen.",
+  pictureGone: "La foto de esta dirección estaba en la pestaña que buscó con ella y ya no existe. Suéltala aquí otra vez.",
+  notReady: "La búsqueda se está preparando:",
+  keys: "/ buscar · flechas para moverse · Intro abre · Esc cierra",
+
+  // the federation
+  skipTo: "Ir al entrenamiento",
+  federationLead: "Los comercios entrenan juntos un modelo, ronda a ronda. Sus fotos y títulos se quedan con ellos; solo viajan los pesos.",
+  live: "En vivo", operatorsTitle: "Esta página es para operadores.",
+  operatorsText: "Inicia sesión como operador para ver rondas, modelos y participantes.",
+  readersText: "Tu sesión es de lector: pide a un administrador el rol operator.",
+  champion: "Campeón", challenger: "Aspirante", previous: "Anterior", liveIndex: "Índice en uso", lastRun: "Última ejecución", participants: "Participantes",
+  findsNow: (now, before) => `encuentra el ${now} de los títulos de prueba; ${before} antes de entrenar`,
+  noChampion: "aún no se promovió ninguno", noIndex: "aún no se busca en nada", noRuns: "no hubo ninguna",
+  isBuilding: (version, share) => `se construye el índice ${version}: ${share}`,
+  training: "Entrenamiento", noRunsHint: "Aún no hay ejecuciones. Empieza una con: tejido federation run", runs: "Ejecuciones",
+  progress: "Avance de la ejecución",
+  running: "en curso", completed: "terminada", failed: "fallida", complete: "completa",
+  waitingFor: (names) => `espera a ${names}`,
+  roundsOf: (done, all) => (all ? `${done} de ${all} rondas` : `${done} rondas`),
+  curve: "Recall@10 en títulos de validación, por ronda", round: "Ronda", rounds: "Rondas", loss: "Pérdida", repliesOf: "Respuestas", traffic: "Tráfico", time: "Tiempo",
+  curveOf: (run, figures) => `Recall a 10 de la ejecución ${run}, ronda a ronda: ${figures}`,
+  replies: (n, all) => `${n} de ${all} actualizaciones cuentan`,
+  accepted: "aceptada", rejected: "rechazada", silent: "sin respuesta",
+  fates: (accepted, rejected, silent) => `${accepted} aceptadas, ${rejected} rechazadas, ${silent} sin respuesta`,
+  whoTakesPart: "Quién participa", products: "Productos", share: "Parte del entrenamiento",
+  models: "Modelos", noModels: "Aún no hay ningún modelo registrado.", version: "Versión", role: "Papel", gain: "Mejora", preset: "Preset", registered: "Registrado",
+  changes: "Quién cambió el campeón",
+  did_promoted: (from, to) => `promovió ${to}`, did_overridden: (from, to) => `promovió ${to} contra la prueba`, did_refused: (from, to) => `rechazó ${to}`,
+  did_rolled_back: (from, to) => `volvió de ${from} a ${to}`, did_failed: (from, to) => `falló con ${to}`,
+  promote: "Promover", rollBack: "Volver a este", promoteVersion: (version) => `Promover el modelo ${version}`, rollBackVersion: (version) => `Volver al modelo ${version}`,
+  promoteWhy: "Primero se prueba contra el campeón, y se promueve si encuentra más y no perjudica a ningún cliente. Después se construye su índice.",
+  rollBackWhy: "Vuelve a ser el campeón al momento, con su índice si todavía existe.",
+  reason: "Motivo, para el registro", override: "Promoverlo diga lo que diga la prueba", notPromoted: (reason) => `La prueba lo rechaza: ${reason}`,
+  promoted_: (version, reason) => `El modelo ${version} es ahora el campeón. ${reason}`,
+  sideBySide: "Lado a lado", before: "Antes", after: "Después", compare: "Comparar", sameVersion: "Elige dos versiones distintas.",
+  compared_: ({ both, still, fresh }) => `${both} en ambos, ${still} en el mismo lugar; ${fresh} nuevos.`,
+  gone: "ya no está", fresh: "nuevo", samePlace: "mismo lugar", up: (n) => `sube ${n}`, down: (n) => `baja ${n}`,
+};
+
+export const VALUES = {
+  Men: "Hombre", Women: "Mujer", Boys: "Niños", Girls: "Niñas", Unisex: "Unisex",
+  Summer: "Verano", Fall: "Otoño", Winter: "Invierno", Spring: "Primavera",
+  Casual: "Informal", Sports: "Deporte", Formal: "Formal", Ethnic: "Étnico", "Smart Casual": "Informal elegante", Party: "Fiesta",
+  Travel: "Viaje",
+  Apparel: "Ropa", Footwear: "Calzado", Accessories: "Complementos", "Personal Care": "Cuidado personal", "Free Items": "Regalos",
+  "Sporting Goods": "Artículos deportivos",
+  Topwear: "Parte superior", Bottomwear: "Parte inferior", Shoes: "Zapatos", Bags: "Bolsos", Watches: "Relojes", Innerwear: "Ropa interior",
+  Jewellery: "Joyería", Sandal: "Sandalias", Wallets: "Carteras", Belts: "Cinturones", Dress: "Vestidos", Eyewear: "Gafas",
+  Saree: "Saris", Socks: "Calcetines", Fragrance: "Perfumes", Ties: "Corbatas", Lips: "Labios", Headwear: "Gorras y sombreros",
+  Nails: "Uñas", Makeup: "Maquillaje", Cufflinks: "Gemelos", Scarves: "Bufandas", Skin: "Piel",
+  Tshirts: "Camisetas", Shirts: "Camisas", "Casual Shoes": "Zapatos informales", "Sports Shoes": "Zapatillas deportivas", Kurtas: "Kurtas",
+  Tops: "Tops", Handbags: "Bolsos de mano", Heels: "Tacones", "Flip Flops": "Chanclas", Sandals: "Sandalias",
+  "Formal Shoes": "Zapatos de vestir", Trousers: "Pantalones", Jeans: "Vaqueros", Shorts: "Pantalones cortos", Flats: "Zapatos planos",
+  Sunglasses: "Gafas de sol", Dresses: "Vestidos", Sarees: "Saris", Briefs: "Calzoncillos", Earrings: "Pendientes",
+  Backpacks: "Mochilas", Sweaters: "Jerséis", "Track Pants": "Pantalones de chándal", Jackets: "Chaquetas", Sweatshirts: "Sudaderas",
+  Clutches: "Bolsos de fiesta", Tunics: "Túnicas", Bra: "Sujetadores", Caps: "Gorras", Capris: "Pantalones pirata", Leggings: "Leggings",
+  "Necklace and Chains": "Collares y cadenas", Lipstick: "Pintalabios", "Nail Polish": "Esmalte de uñas", Skirts: "Faldas",
+  Deodorant: "Desodorantes", Ring: "Anillos", Pendant: "Colgantes", "Sports Sandals": "Sandalias deportivas",
+  "Perfume and Body Mist": "Perfumes y colonias", "Laptop Bag": "Maletines de portátil", "Duffel Bag": "Bolsas de viaje",
+  Bracelet: "Pulseras", Bangle: "Brazaletes", "Night suits": "Pijamas", Nightdress: "Camisones", Gloves: "Guantes",
+  Black: "Negro", White: "Blanco", Blue: "Azul", "Navy Blue": "Azul marino", Red: "Rojo", Green: "Verde", Grey: "Gris",
+  Brown: "Marrón", Pink: "Rosa", Purple: "Morado", Yellow: "Amarillo", Silver: "Plateado", Beige: "Beige", Orange: "Naranja",
+  Maroon: "Granate", Gold: "Dorado", Olive: "Oliva", Cream: "Crema", Multi: "Varios colores", Steel: "Acero", Charcoal: "Antracita",
+  "Off White": "Blanco roto", Peach: "Melocotón", Lavender: "Lavanda", Magenta: "Magenta", Tan: "Canela", Teal: "Verde azulado",
+  Khaki: "Caqui", Mustard: "Mostaza", Rust: "Óxido", "Grey Melange": "Gris jaspeado", "Turquoise Blue": "Turquesa", Bronze: "Bronce",
+  Burgundy: "Burdeos", Copper: "Cobre", "Coffee Brown": "Café", Mauve: "Malva", "Sea Green": "Verde mar",
+};

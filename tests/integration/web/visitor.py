@@ -1,0 +1,99 @@
+"""Somebody with a browser: opens pages, signs in, looks, and writes down whatever a page complains of."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
+
+from tests.integration.web.platform import PASSWORD
+
+PATIENCE_MS = 20_000
+LEFT = "net::ERR_ABORTED"
+"""What the browser calls a request whose answer nobody waits for any more: a newer search took its place."""
+
+
+class Visitor:
+    """One browser with one page.
+
+    Args:
+        page: a fresh one.
+        artifacts: where screenshots go.
+    """
+
+    def __init__(self, page: Page, artifacts: Path) -> None:
+        self.page, self._artifacts = page, artifacts
+        self.complaints: list[str] = []
+        page.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("requestfailed", self._failed)
+
+    def at(self, path: str = "/") -> Visitor:
+        """Open a page of the site."""
+        self.page.goto(path)
+        return self
+
+    def signed_in_as(self, name: str, *, path: str = "/") -> Visitor:
+        """Sign in as people do, then wait for what they then see."""
+        self.at(path)
+        self.page.get_by_role("button", name=re.compile("Sign in|Iniciar sesión")).first.click()
+        self.page.locator("[name=username]").fill(name)
+        self.page.locator("[name=password]").fill(PASSWORD)
+        self.page.locator("#credentials .primary").click()
+        expect(self.page.locator("#sign-in")).to_be_hidden()
+        return self.settled()
+
+    def settled(self) -> Visitor:
+        """Wait until no answer is on its way any more."""
+        expect(self.page.locator(".skeleton")).to_have_count(0)
+        self.page.wait_for_load_state("networkidle" if self.page.locator("#results").count() else "load")
+        return self
+
+    def search(self, words: str) -> Visitor:
+        """Search by words."""
+        self.page.locator("#text").fill(words)
+        self.page.locator("#text").press("Enter")
+        expect(self.facts).to_contain_text(re.compile("model|modelo"))
+        return self.settled()
+
+    @property
+    def cards(self) -> Locator:
+        """The products that are shown."""
+        return self.page.locator(".card:not(.skeleton)")
+
+    @property
+    def titles(self) -> list[str]:
+        """Their titles, in order."""
+        return self.page.locator(".card h3").all_inner_texts()
+
+    @property
+    def facts(self) -> Locator:
+        """What the page says about the results."""
+        return self.page.locator("#facts")
+
+    def chip(self, key: str) -> Locator:
+        """The chip of ``attribute=value``."""
+        return self.page.locator(f'#facets [data-chip="{key}"]')
+
+    def photograph(self, name: str, *, whole: bool = False) -> Visitor:
+        """Keep what the page looks like now; ``whole``: below the window too."""
+        self.page.wait_for_function("[...document.querySelectorAll('.picture img[src]')].every((i) => i.complete)")
+        self.page.wait_for_timeout(350)  # fading in
+        self.page.screenshot(path=self._artifacts / f"{name}.png", full_page=whole)
+        return self
+
+    def forgive(self, pattern: str) -> None:
+        """Drop the complaints that this test has caused on purpose; there must be one."""
+        assert [complaint for complaint in self.complaints if re.search(pattern, complaint)], self.complaints
+        self.complaints = [complaint for complaint in self.complaints if not re.search(pattern, complaint)]
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text} ({message.location['url']})")
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != LEFT:
+            self.complaints.append(f"failed: {request.url}: {request.failure}")
