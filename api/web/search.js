@@ -13,7 +13,7 @@ import { UnreadablePicture, keep, keptPicture, listenForPictures } from "./pictu
 import { openProduct, startProduct } from "./product.js";
 import { drawSession, openSignIn, startSession } from "./session.js";
 import { clearSaid, redrawSaid, say, sayAbout, sayEmpty, saySearching } from "./saying.js";
-import { Walk, isEndNear, startScrolling } from "./walk.js";
+import { Walk, startScrolling, watchEnd } from "./walk.js";
 import { word } from "./words.js";
 
 const READY_POLL_MS = 2000;
@@ -57,7 +57,7 @@ async function nextPage(mine) {
     if (isFirst) showFirst(page, mine, performance.now() - begun);
     addCards(page.edges);
     $("more").hidden = !mine.hasMore;
-    if (mine.hasMore && isEndNear()) requestAnimationFrame(() => nextPage(mine));
+    watchEnd();
   } catch (error) {
     await complain(error);
   } finally {

@@ -2,7 +2,7 @@
 
 import { $ } from "./dom.js";
 
-const AHEAD = "600px";
+const AHEAD = "600px 0px";
 
 /** Pages of one question, in order. A newer walk makes an older one's answers void. */
 export class Walk {
@@ -51,14 +51,19 @@ export class Walk {
   }
 }
 
+let sight = null;
+
 /** Call `onMore` when the end of the results comes near, or its button is pressed. */
 export function startScrolling(onMore) {
   const button = $("more");
   button.onclick = onMore;
-  new IntersectionObserver(([{ isIntersecting }]) => {
+  sight = new IntersectionObserver(([{ isIntersecting }]) => {
     if (isIntersecting && !button.hidden) onMore();
-  }, { rootMargin: AHEAD }).observe($("end"));
+  }, { rootMargin: AHEAD });
 }
 
-/** Whether the end of the results is near the window now: then nothing will scroll it there. */
-export const isEndNear = () => $("end").getBoundingClientRect().top < innerHeight + parseInt(AHEAD, 10);
+/** Look anew whether the end is near: an observer tells of changes only, and after a page it may still be. */
+export function watchEnd() {
+  sight.unobserve($("end"));
+  sight.observe($("end"));
+}

@@ -67,7 +67,7 @@ class Visitor:
     @property
     def titles(self) -> list[str]:
         """Their titles, in order."""
-        return self.page.locator(".card h3").all_inner_texts()
+        return self.page.locator(".card h3").all_text_contents()
 
     @property
     def facts(self) -> Locator:
