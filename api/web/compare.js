@@ -2,7 +2,7 @@
 
 import { Refusal } from "./client.js";
 import { $, make } from "./dom.js";
-import { fetchComparison } from "./overview.js";
+import { SHOWN, fetchComparison } from "./overview.js";
 import { forgetPictures, showPicture } from "./pictures.js";
 import { valueName, word } from "./words.js";
 
@@ -48,7 +48,7 @@ async function compare() {
   try {
     const answers = await fetchComparison(text, versions);
     if (mine !== asked) return undefined;
-    shown = { versions, answers };
+    shown = answers;
     return draw(shown);
   } catch (error) {
     return tell(error instanceof Refusal ? error.message : word("unreachable"));
@@ -66,35 +66,43 @@ function empty(list) {
   list.replaceChildren();
 }
 
-function draw({ versions, answers }) {
-  const [a, b] = answers.map(({ edges }) => edges);
-  const places = [a, b].map((edges) => new Map(edges.map(({ node }, place) => [node.id, place])));
-  fill($("side-a"), a, ({ id }) => (places[1].has(id) ? null : mark("gone", word("gone"))));
-  fill($("side-b"), b, ({ id }, place) => moved(places[0].get(id), place));
-  for (const [place, name] of ["a", "b"].entries()) $(`title-${name}`).textContent = word("model", versions[place]);
-  const both = a.filter(({ node }) => places[1].has(node.id));
-  const still = both.filter(({ node }) => places[0].get(node.id) === places[1].get(node.id)).length;
-  $("compare-said").textContent = word("compared_", { both: both.length, still, fresh: b.length - both.length });
+function draw([before, after]) {
+  fill("a", before, whereto);
+  fill("b", after, wherefrom);
+  const kept = after.hits.filter(({ movedFrom }) => movedFrom !== null && movedFrom <= SHOWN);
+  const still = kept.filter(({ rank, movedFrom }) => rank === movedFrom).length;
+  $("compare-said").textContent = word("compared_", { both: kept.length, still, fresh: after.hits.length - kept.length });
 }
 
-function fill(list, edges, markOf) {
+function fill(side, { modelVersion, indexVersion, hits }, markOf) {
+  const list = $(`side-${side}`);
   empty(list);
-  list.append(...edges.map(({ node, score }, place) => {
-    const image = make("img", { alt: "" });
-    showPicture(image, node);
-    const told = [node.articleType, node.baseColour, node.gender].filter(Boolean).map(valueName).join(" · ");
-    return make("li", { data: { id: node.id } }, make("span", { className: "rank" }, String(place + 1)),
-      make("span", { className: "picture" }, image),
-      make("span", { className: "told" }, make("b", {}, node.productDisplayName), make("small", {}, `${told} · ${score.toFixed(2)}`)),
-      markOf(node, place));
-  }));
+  $(`title-${side}`).textContent = [word("model", modelVersion), word("index", indexVersion)].join(" · ");
+  list.append(...hits.map((hit) => item(hit, markOf(hit))));
 }
 
-function moved(before, place) {
-  if (before === undefined) return mark("new", word("fresh"));
-  if (before === place) return mark("same", "=", word("samePlace"));
-  const by = Math.abs(before - place);
-  return before > place ? mark("up", `▲ ${by}`, word("up", by)) : mark("down", `▼ ${by}`, word("down", by));
+function item({ rank, score, product }, moved) {
+  const image = make("img", { alt: "" });
+  showPicture(image, product);
+  const told = [product.articleType, product.baseColour, product.gender].filter(Boolean).map(valueName);
+  return make("li", { data: { id: product.id } }, make("span", { className: "rank" }, String(rank)),
+    make("span", { className: "picture" }, image),
+    make("span", { className: "told" }, make("b", { title: product.productDisplayName }, product.productDisplayName),
+      make("small", {}, [...told, score.toFixed(2)].join(" · "))), moved);
+}
+
+// Before: only what is not shown after, with where it went.
+function whereto({ movedFrom: after }) {
+  if (after === null) return mark("gone", word("gone"));
+  return after > SHOWN ? mark("down", `→ ${after}`, word("nowAt", after)) : null;
+}
+
+// After: where each came from.
+function wherefrom({ rank, movedFrom: before }) {
+  if (before === null) return mark("new", word("fresh"));
+  if (before === rank) return mark("same", "=", word("samePlace"));
+  const by = Math.abs(before - rank);
+  return before > rank ? mark("up", `▲ ${by}`, word("up", by)) : mark("down", `▼ ${by}`, word("down", by));
 }
 
 const mark = (kind, text, label = text) => make("span", { className: `moved ${kind}`, title: label, attributes: { role: "img", "aria-label": label } }, text);

@@ -4,7 +4,7 @@ import { ask } from "./client.js";
 
 const RUNS = 6;
 const CHANGES = 8;
-const SHOWN = 10;
+export const SHOWN = 10;
 
 const ROUND = `round state recallAt10 loss asked replies rejected late attempts bytesUp bytesDown seconds
   clients { name fate reason }`;
@@ -17,7 +17,7 @@ const OVERVIEW = `query ($runs: Int!, $changes: Int!) {
   modelChanges(first: $changes) { at actor action fromVersion toVersion reason } }`;
 const COMPARE = `query ($text: String!, $first: Int!, $versions: [String!]!) {
   compareSearch(text: $text, first: $first, versions: $versions) {
-    modelVersion indexVersion edges { score node { id productDisplayName articleType baseColour gender } } } }`;
+    modelVersion indexVersion hits { rank score movedFrom product { id productDisplayName articleType baseColour gender } } } }`;
 const PROMOTE = `mutation ($version: String!, $reason: String!, $override: Boolean!) {
   done: promoteModel(version: $version, reason: $reason, override: $override) { version promoted reason recallAt10 incumbentRecallAt10 } }`;
 const ROLL_BACK = "mutation ($reason: String!, $to: String) { done: rollBackModel(reason: $reason, to: $to) { version was message } }";

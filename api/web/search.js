@@ -167,5 +167,4 @@ addEventListener("popstate", () => {
   state = fromAddress();
   ask();
 });
-if (isSignedIn()) missing().then((what) => (what ? waitUntilReady() : ask()), () => complain(new Error()));
-else ask();
+ask();

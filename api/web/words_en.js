@@ -78,5 +78,5 @@ export const WORDS = {
   promoted_: (version, reason) => `Model ${version} is the champion now. ${reason}`,
   sideBySide: "Side by side", before: "Before", after: "After", compare: "Compare", sameVersion: "Choose two different versions.",
   compared_: ({ both, still, fresh }) => `${both} in both, ${still} of them in the same place; ${fresh} new.`,
-  gone: "gone", fresh: "new", samePlace: "same place", up: (n) => `up by ${n}`, down: (n) => `down by ${n}`,
+  nowAt: (rank) => `now at ${rank}`, gone: "gone", fresh: "new", samePlace: "same place", up: (n) => `up by ${n}`, down: (n) => `down by ${n}`,
 };

@@ -80,7 +80,7 @@ export const WORDS = {
   promoted_: (version, reason) => `El modelo ${version} es ahora el campeón. ${reason}`,
   sideBySide: "Lado a lado", before: "Antes", after: "Después", compare: "Comparar", sameVersion: "Elige dos versiones distintas.",
   compared_: ({ both, still, fresh }) => `${both} en ambos, ${still} en el mismo lugar; ${fresh} nuevos.`,
-  gone: "ya no está", fresh: "nuevo", samePlace: "mismo lugar", up: (n) => `sube ${n}`, down: (n) => `baja ${n}`,
+  nowAt: (rank) => `ahora en el puesto ${rank}`, gone: "ya no está", fresh: "nuevo", samePlace: "mismo lugar", up: (n) => `sube ${n}`, down: (n) => `baja ${n}`,
 };
 
 export const VALUES = {
