@@ -1,4 +1,4 @@
-"""A platform that people can open in a browser: real products, two federated runs, a champion, its index, three users."""
+"""A platform that people can open in a browser: real products, two federated runs, a champion, its index, two users."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ from api.health import Readiness
 from api.pages import WEB
 from tests.unit.api.fakes import Parts, picture_of
 
+MODULE_LINES = 200
+
 
 def test_the_process_lives_whatever_else_does(anonymous: TestClient, parts: Parts) -> None:
     parts.files.is_down = parts.valkey.is_down = True
@@ -97,7 +99,7 @@ def test_an_unexpected_error_says_nothing_about_itself(client: TestClient, parts
     assert "NoneType" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/healthz", "/graphql", "/web/app.js", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/federation", "/docs", "/healthz", "/graphql", "/web/search.js", "/nothing"])
 def test_every_answer_forbids_what_pages_do_not_need(anonymous: TestClient, path: str) -> None:
     headers = anonymous.get(path).headers
     policy = headers["content-security-policy"]
@@ -110,7 +112,7 @@ def test_every_answer_forbids_what_pages_do_not_need(anonymous: TestClient, path
     assert headers["referrer-policy"] == "no-referrer"
 
 
-@pytest.mark.parametrize("page", ["/", "/docs"])
+@pytest.mark.parametrize("page", ["/", "/federation", "/docs"])
 def test_pages_load_nothing_from_elsewhere_and_everything_exists(anonymous: TestClient, page: str) -> None:
     html = anonymous.get(page).text
     assert "<script>" not in html
@@ -126,6 +128,21 @@ def test_no_file_of_the_page_names_another_server() -> None:
     for file in WEB.iterdir():
         text = Path(file).read_text().replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://", text), file.name
+
+
+@pytest.mark.parametrize("page", ["/", "/federation"])
+def test_every_module_that_a_page_loads_exists_and_is_short(anonymous: TestClient, page: str) -> None:
+    waiting, seen = re.findall(r'<script type="module" src="([^"]+)"', anonymous.get(page).text), set()
+    while waiting:
+        seen.add(path := waiting.pop())
+        answer = anonymous.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/javascript; charset=utf-8"), path
+        assert len(answer.text.splitlines()) < MODULE_LINES, path
+        assert "innerHTML" not in answer.text, path
+        waiting += [
+            f"/web/{name}" for name in re.findall(r' from "\./([\w.]+)"', answer.text) if f"/web/{name}" not in seen
+        ]
+    assert len(seen) > 5
 
 
 def test_docs_describe_every_path_that_is_for_people(anonymous: TestClient) -> None:
