@@ -55,11 +55,15 @@ async function nextPage(mine) {
     const page = await mine.next();
     if (!page) return;
     if (isFirst) showFirst(page, mine, performance.now() - begun);
+    if (mine.failed) say("");
+    mine.failed = false;
     addCards(page.edges);
     $("more").hidden = !mine.hasMore;
     watchEnd();
   } catch (error) {
-    await complain(error);
+    mine.failed = mine.shown > 0 && keepsResults(error);
+    if (mine.failed) say(inWords(error), () => nextPage(mine));
+    else await complain(error);
   } finally {
     $("more").disabled = false;
   }
@@ -71,7 +75,9 @@ function showFirst(page, mine, tookMs) {
   else sayEmpty(Object.keys(state.chosen).length > 0);
   drawFacets(page.facets, state.chosen);
   $("filters-close").textContent = word("showProducts", page.totalCount);
-  addAlternatives(page.facets, mine).catch(complain);
+  addAlternatives(page.facets, mine).catch((error) => {
+    if (!mine.isOver) say(inWords(error), ask);
+  });
 }
 
 // Of an attribute of which something is chosen, the answer counts only that: the others can be chosen too.
@@ -82,6 +88,9 @@ async function addAlternatives(facets, { signal }) {
   const known = new Map(facets.map((facet) => [facet.attribute, facet]));
   drawFacets([...new Map([...known, ...others]).values()], state.chosen);
 }
+
+// What was found stays where only the next page was not to be had.
+const keepsResults = (error) => !needsSignIn(error) && error.code !== "api.index_changed";
 
 // --- when it cannot be answered ------------------------------------------------------------------------------------
 
@@ -101,9 +110,11 @@ async function complain(error) {
   } else if (error instanceof UnreadablePicture) {
     say(word("badPicture"));
   } else {
-    say(error instanceof Refusal ? error.message : word("unreachable"), ask);
+    say(inWords(error), ask);
   }
 }
+
+const inWords = (error) => (error instanceof Refusal ? error.message : word("unreachable"));
 
 function stopShowing() {
   walk?.leave();

@@ -20,6 +20,7 @@ export class Walk {
     this.#fetch = fetch;
     this.shown = 0;
     this.hasMore = true;
+    this.failed = false; // whether the last page asked for was not to be had
   }
 
   get signal() { return this.#gone.signal; }

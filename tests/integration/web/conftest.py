@@ -62,7 +62,7 @@ def visit(browser: Browser, tejido: Platform) -> Iterator[Callable[..., Visitor]
             viewport={"width": width, "height": height},
             has_touch=width < 600,
         )
-        visitors.append(Visitor(context.new_page(), ARTIFACTS))
+        visitors.append(Visitor(context.new_page(), tejido, ARTIFACTS))
         return visitors[-1]
 
     yield new

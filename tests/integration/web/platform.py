@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -30,6 +30,7 @@ RUNS = {"page-first": FederationConfig(rounds=2), "page-second": FederationConfi
 """Key → config: the first run's model goes live, then the second's takes its place."""
 READER, OPERATOR, PASSWORD = "ana", "olga", "a password for tests"
 READY_S = 120.0
+FRESH_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,28 @@ class Platform:
     url: str
     settings: Settings
     versions: tuple[str, ...]
+    _tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def token(self, name: str) -> str:
+        """One that is still good for a while. Logins are counted, so not every test can be one."""
+        token, since = self._tokens.get(name, ("", -FRESH_S))
+        if time.monotonic() - since >= FRESH_S:
+            answer = httpx.post(f"{self.url}/auth/token", data={"username": name, "password": PASSWORD}, timeout=30)
+            token = answer.raise_for_status().json()["access_token"]
+            self._tokens[name] = token, time.monotonic()
+        return token
+
+    def wait_for_index(self, version: int) -> None:
+        """Until searches are answered by this version of the index."""
+        query = {"query": '{ searchByText(text: "shirt", first: 1) { indexVersion } }'}
+        headers = {"Authorization": f"Bearer {self.token(READER)}"}
+        deadline = time.monotonic() + READY_S
+        while True:
+            answer = httpx.post(f"{self.url}/graphql", json=query, headers=headers, timeout=30).json()
+            if answer["data"]["searchByText"]["indexVersion"] == version:
+                return
+            assert time.monotonic() < deadline, answer
+            time.sleep(0.2)
 
 
 @contextmanager

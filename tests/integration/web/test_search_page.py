@@ -10,6 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
+from core.progress import NoProgress
+from server.indexing import build_index
 from tests.integration.web.platform import PASSWORD, PRODUCTS, READER, Platform
 from tests.integration.web.visitor import Visitor
 
@@ -25,14 +27,11 @@ def test_a_stranger_is_asked_who_they_are_and_told_when_that_is_wrong(visit: Vis
     expect(stranger.page.locator(".welcome")).to_contain_text("Sign in to begin")
     stranger.photograph("search-stranger")
     stranger.page.locator("#session").click()
-    stranger.page.locator("[name=username]").fill(READER)
-    stranger.page.locator("[name=password]").fill("not the password")
-    stranger.page.locator("[name=password]").press("Enter")
+    stranger.sign_in(READER, "not the password")
     expect(stranger.page.get_by_role("alert")).to_have_text("Name or password is wrong.")
     stranger.photograph("sign-in-refused")
     stranger.forgive("401")
-    stranger.page.locator("[name=password]").fill(PASSWORD)
-    stranger.page.locator("[name=password]").press("Enter")
+    stranger.sign_in(READER, PASSWORD)
     expect(stranger.cards).to_have_count(PAGE)
     stranger.settled()
     expect(stranger.page.locator("#session")).to_have_text("Sign out")
@@ -43,7 +42,8 @@ def test_a_stranger_is_asked_who_they_are_and_told_when_that_is_wrong(visit: Vis
 
 def test_words_find_products_and_the_answer_says_by_which_model_and_index(reader: Visitor, tejido: Platform) -> None:
     reader.search(DRESS)
-    expect(reader.facts).to_contain_text(f"{PRODUCTS} products · model {tejido.versions[-1]} · index 2 · every product")
+    told = rf"^{PRODUCTS} products · model {tejido.versions[-1]} · index \d+ · every product compared · \d+ ms$"
+    expect(reader.facts).to_have_text(re.compile(told))
     expect(reader.page).to_have_url(re.compile(r"\?q=red\+summer\+dress$"))
     assert any("Red" in title for title in reader.titles[:4])
     scores = [float(text) for text in reader.page.locator(".score span").all_text_contents()]
@@ -126,6 +126,21 @@ def test_more_comes_as_one_scrolls_and_every_product_once(reader: Visitor) -> No
     assert len(ids) == len(set(ids)) == PRODUCTS
     # Pictures far from the window are let go: memory stays bounded.
     assert reader.page.locator(".card img[src]").count() < PRODUCTS / 2
+
+
+def test_what_was_found_stays_where_the_next_page_cannot_be_had(reader: Visitor) -> None:
+    reader.search(DRESS)
+    reader.page.context.set_offline(True)
+    shown = reader.cards.count()
+    reader.page.locator("#end").scroll_into_view_if_needed()
+    expect(reader.page.get_by_role("alert")).to_contain_text("The server does not answer.")
+    assert reader.cards.count() == shown
+    reader.page.context.set_offline(False)
+    reader.page.locator("#notice-again").click()
+    expect(reader.cards).not_to_have_count(shown)
+    expect(reader.page.locator("#notice")).to_be_hidden()
+    reader.settled()
+    reader.forgive("ERR_INTERNET_DISCONNECTED")
 
 
 def test_without_a_scroll_the_button_brings_more(visit: Visit) -> None:
@@ -224,9 +239,7 @@ def test_a_session_that_is_over_asks_to_sign_in_and_goes_on_where_one_was(reader
     reader.page.locator("#text").fill(DRESS)
     reader.page.locator("#text").press("Enter")
     expect(reader.page.locator("#sign-in-problem")).to_have_text("Please sign in to go on.")
-    reader.page.locator("[name=username]").fill(READER)
-    reader.page.locator("[name=password]").fill(PASSWORD)
-    reader.page.locator("#credentials .primary").click()
+    reader.sign_in(READER, PASSWORD)
     expect(reader.facts).to_contain_text("model")
     expect(reader.page.locator("#text")).to_have_value(DRESS)
     reader.settled()
@@ -276,6 +289,16 @@ def test_it_fits_a_phone_where_chips_are_a_sheet(visit: Visit, width: int) -> No
     reader.settled()
 
 
+def test_where_the_index_is_renewed_meanwhile_the_search_begins_again(reader: Visitor, tejido: Platform) -> None:
+    reader.search("men formal shirt")
+    newer = build_index(tejido.settings, NoProgress(), rebuild=True)["version"]
+    tejido.wait_for_index(newer)
+    reader.page.locator("#end").scroll_into_view_if_needed()
+    expect(reader.page.get_by_role("alert")).to_contain_text("The index was renewed meanwhile")
+    expect(reader.facts).to_contain_text(f"index {newer}")
+    reader.settled()
+
+
 GIVE = """({way, bytes, type}) => {
     const given = new DataTransfer();
     given.items.add(new File([new Uint8Array(bytes)], "picture.jpg", {type}));
@@ -293,8 +316,7 @@ def give_picture(visitor: Visitor, way: str, data: bytes, kind: str) -> None:
 def api(tejido: Platform) -> Iterator[httpx.Client]:
     """The API without a page, for what is true."""
     with httpx.Client(base_url=tejido.url, timeout=30) as client:
-        token = client.post("/auth/token", data={"username": READER, "password": PASSWORD}).json()["access_token"]
-        client.headers["Authorization"] = f"Bearer {token}"
+        client.headers["Authorization"] = f"Bearer {tejido.token(READER)}"
         yield client
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
 
-from tests.integration.web.platform import PASSWORD
+from tests.integration.web.platform import Platform
 
 PATIENCE_MS = 20_000
 LEFT = "net::ERR_ABORTED"
@@ -19,11 +19,12 @@ class Visitor:
 
     Args:
         page: a fresh one.
+        platform: whose pages it opens.
         artifacts: where screenshots go.
     """
 
-    def __init__(self, page: Page, artifacts: Path) -> None:
-        self.page, self._artifacts = page, artifacts
+    def __init__(self, page: Page, platform: Platform, artifacts: Path) -> None:
+        self.page, self._platform, self._artifacts = page, platform, artifacts
         self.complaints: list[str] = []
         page.set_default_timeout(PATIENCE_MS)
         expect.set_options(timeout=PATIENCE_MS)
@@ -37,14 +38,17 @@ class Visitor:
         return self
 
     def signed_in_as(self, name: str, *, path: str = "/") -> Visitor:
-        """Sign in as people do, then wait for what they then see."""
+        """Open a page as somebody whose tab has a token already."""
         self.at(path)
-        self.page.get_by_role("button", name=re.compile("Sign in|Iniciar sesión")).first.click()
-        self.page.locator("[name=username]").fill(name)
-        self.page.locator("[name=password]").fill(PASSWORD)
-        self.page.locator("#credentials .primary").click()
-        expect(self.page.locator("#sign-in")).to_be_hidden()
+        self.page.evaluate("(token) => sessionStorage.setItem('token', token)", self._platform.token(name))
+        self.page.reload()
         return self.settled()
+
+    def sign_in(self, name: str, password: str) -> None:
+        """Fill in the dialog that is open."""
+        self.page.locator("[name=username]").fill(name)
+        self.page.locator("[name=password]").fill(password)
+        self.page.locator("[name=password]").press("Enter")
 
     def settled(self) -> Visitor:
         """Wait until no answer is on its way any more."""
