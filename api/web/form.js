@@ -25,8 +25,8 @@ function startExamples(ask) {
   $("examples").onclick = ({ target }) => { if (target.matches("button")) ask(target.textContent); };
 }
 
-/** Show a state in the form; `picture` is the Blob that is searched by, `product` the one that is searched like. */
-export function drawForm(state, picture, product = null) {
+/** Show a state in the form; `picture` is the Blob that is searched by. */
+export function drawForm(state, picture) {
   $("text").value = state.text;
   $("without").value = state.without;
   $("weight").value = state.weight;
@@ -37,15 +37,16 @@ export function drawForm(state, picture, product = null) {
   $("weighing").hidden = !(picture && state.text);
   for (const view of ["grid", "list"]) $(`view-${view}`).setAttribute("aria-pressed", view === state.view);
   preview(picture);
-  drawLike(state.like, product);
+  drawLike(state.like, null);
+  $("unask").hidden = !picture && !state.like;
   $("examples").replaceChildren(...word("examples").map((text) => make("button", { type: "button", className: "link" }, text)));
 }
 
-function drawLike(id, product) {
+/** Show the product that is searched like, as soon as it is known; `id` alone keeps its place. */
+export function drawLike(id, product) {
   const image = $("like-picture");
   forgetPictures($("asked-like"));
   $("asked-like").hidden = !id;
   $("like-title").textContent = product ? word("likeThis", product.productDisplayName) : "";
   if (product) showPicture(image, product);
-  $("unask").hidden = $("asked-picture").hidden && !id;
 }

@@ -58,10 +58,18 @@ function work() {
 }
 
 async function fill(image) {
-  const { id } = products.get(image);
+  const { id, imageUrl } = products.get(image);
+  if (imageUrl && await loads(image, imageUrl)) return;
+  if (!near.has(image)) return;
   // No picture, no server: the card says so by its blank place, and the next search says why.
   const blob = await picture(id).catch(() => null);
   if (!near.has(image)) return;
   image.closest(".picture")?.classList.toggle("missing", !blob);
   if (blob) image.src = URL.createObjectURL(blob);
+}
+
+// A link is good for some minutes, which a reader may have let pass; then it is asked for with the token.
+function loads(image, url) {
+  image.src = url;
+  return image.decode().then(() => true, () => false);
 }

@@ -6,7 +6,7 @@ import { fetchAlternatives, fetchPage, fetchProduct } from "./catalogue.js";
 import { Refusal, isSignedIn, missing, needsSignIn } from "./client.js";
 import { $ } from "./dom.js";
 import { drawFacets, openSheet, redrawFacets, startFacets } from "./facets.js";
-import { drawForm, startForm } from "./form.js";
+import { drawForm, drawLike, startForm } from "./form.js";
 import { startFrame } from "./frame.js";
 import { startKeys } from "./keys.js";
 import { UnreadablePicture, keep, keptPicture, listenForPictures } from "./picture.js";
@@ -40,11 +40,17 @@ async function ask() {
   if (!isSignedIn()) return showStranger();
   document.body.classList.remove("stranger");
   if (state.picture && !picture) return complain(new Refusal({ message: word("pictureGone") }));
-  if (state.like) fetchProduct(state.like).then((product) => drawForm(state, picture, product), complain);
-  walk = new Walk((after, signal) => fetchPage(state, { after, picture, signal }));
+  const asked = state;
+  walk = new Walk((after, signal) => fetchPage(asked, { after, picture, signal }));
+  if (state.like) nameLike(asked, walk);
   drawSkeletons();
   saySearching();
   return nextPage(walk);
+}
+
+// A title more or less: where it cannot be had, the search itself says why.
+function nameLike({ like }, { signal }) {
+  fetchProduct(like).then((product) => { if (!signal.aborted) drawLike(like, product); }, () => {});
 }
 
 async function nextPage(mine) {

@@ -67,7 +67,7 @@ def test_one_query_before_two_models_shows_what_moved(operator: Visitor, tejido:
     expect(page.locator("#side-b li.lit")).to_have_count(1)
     for item in page.locator(".side li").all()[::5]:
         item.scroll_into_view_if_needed()
-    page.wait_for_function("[...document.querySelectorAll('.side img')].every((image) => image.naturalWidth)")
+    operator.until("[...document.querySelectorAll('.side img')].every((image) => image.naturalWidth)")
     operator.photograph("side-by-side", whole=True)
 
 

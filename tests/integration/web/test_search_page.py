@@ -48,9 +48,7 @@ def test_words_find_products_and_the_answer_says_by_which_model_and_index(reader
     assert any("Red" in title for title in reader.titles[:4])
     scores = [float(text) for text in reader.page.locator(".score span").all_text_contents()]
     assert scores == sorted(scores, reverse=True)
-    reader.page.wait_for_function(
-        "[...document.querySelectorAll('.card img')].slice(0, 8).every((i) => i.naturalWidth)"
-    )
+    reader.until("[...document.querySelectorAll('.card img')].slice(0, 8).every((i) => i.naturalWidth)")
     reader.photograph("search-words")
 
 

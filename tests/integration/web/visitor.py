@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 from playwright.sync_api import ConsoleMessage, Locator, Page, Request, expect
@@ -84,10 +85,17 @@ class Visitor:
 
     def photograph(self, name: str, *, whole: bool = False) -> Visitor:
         """Keep what the page looks like now; ``whole``: below the window too."""
-        self.page.wait_for_function("[...document.querySelectorAll('.picture img[src]')].every((i) => i.complete)")
+        self.until("[...document.querySelectorAll('.picture img[src]')].every((image) => image.complete)")
         self.page.wait_for_timeout(350)  # fading in
         self.page.screenshot(path=self._artifacts / f"{name}.png", full_page=whole)
         return self
+
+    def until(self, expression: str) -> None:
+        """Wait until the page says so. Playwright's own way would evaluate text in the page, which its policy forbids."""
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < deadline, expression
+            self.page.wait_for_timeout(50)
 
     def forgive(self, pattern: str) -> None:
         """Drop the complaints that this test has caused on purpose; there must be one."""
