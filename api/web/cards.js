@@ -2,7 +2,7 @@
 
 import { copy, $, make } from "./dom.js";
 import { forgetPictures, showPicture } from "./pictures.js";
-import { translate, valueName, word } from "./words.js";
+import { inDigits, translate, valueName, word } from "./words.js";
 
 const TOLD = ["articleType", "baseColour", "gender", "season", "year", "usage"];
 const SKELETONS = 12;
@@ -66,8 +66,8 @@ function drawScore(place, score) {
   place.hidden = score === undefined;
   if (place.hidden) return;
   place.querySelector("meter").value = Math.max(0, score);
-  place.querySelector("span").textContent = score.toFixed(2);
-  place.title = word("score", score.toFixed(4));
+  place.querySelector("span").textContent = inDigits(score, 2);
+  place.title = word("score", inDigits(score, 4));
 }
 
 // From title to title, as in a grid; Enter opens the product, as it presses any button.

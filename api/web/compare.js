@@ -4,7 +4,7 @@ import { Refusal } from "./client.js";
 import { $, make } from "./dom.js";
 import { SHOWN, fetchComparison } from "./overview.js";
 import { forgetPictures, showPicture } from "./pictures.js";
-import { valueName, word } from "./words.js";
+import { inDigits, valueName, word } from "./words.js";
 
 let asked = 0; // a newer question makes an older one's answer void
 let shown = null;
@@ -88,7 +88,7 @@ function item({ rank, score, product }, moved) {
   return make("li", { data: { id: product.id } }, make("span", { className: "rank" }, String(rank)),
     make("span", { className: "picture" }, image),
     make("span", { className: "told" }, make("b", { title: product.productDisplayName }, product.productDisplayName),
-      make("small", {}, [...told, score.toFixed(2)].join(" · "))), moved);
+      make("small", {}, [...told, inDigits(score, 2)].join(" · "))), moved);
 }
 
 // Before: only what is not shown after, with where it went.

@@ -2,7 +2,7 @@
 
 import { chart } from "./chart.js";
 import { $, make } from "./dom.js";
-import { inBytes, inNumbers, inPercent, word } from "./words.js";
+import { inBytes, inDigits, inNumbers, inPercent, word } from "./words.js";
 
 const FATES = ["accepted", "rejected", "silent"];
 
@@ -68,8 +68,8 @@ function roundRow(round) {
   }
   const replies = make("span", { className: "marks", attributes: { role: "img", "aria-label": word("replies", round.replies, round.asked) } }, ...marks);
   return make("tr", {}, make("th", { scope: "row" }, String(round.round)),
-    number(round.recallAt10, inPercent), number(round.loss, (loss) => loss.toFixed(3)),
-    make("td", {}, replies), number(round.bytesUp + round.bytesDown, inBytes), number(round.seconds, (s) => `${s.toFixed(1)} s`));
+    number(round.recallAt10, inPercent), number(round.loss, (loss) => inDigits(loss, 3)),
+    make("td", {}, replies), number(round.bytesUp + round.bytesDown, inBytes), number(round.seconds, (s) => `${inDigits(s, 1)} s`));
 }
 
 function drawParticipants(contributions) {

@@ -17,11 +17,13 @@ export const word = (name, ...values) => {
 export const valueName = (value) => (language === "es" && VALUES[value]) || value;
 
 export const inNumbers = (value) => value.toLocaleString(language);
-export const inPercent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+export const inDigits = (value, digits) =>
+  value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+export const inPercent = (share, digits = 1) => `${inDigits(100 * share, digits)} %`;
 // 11/25 or 25/11: a language is written in several ways, and the reader's browser knows which.
 const writing = () => navigator.languages.find((tag) => tag.startsWith(language)) ?? language;
 export const inTime = (text) => new Date(text).toLocaleString(writing(), { dateStyle: "medium", timeStyle: "short" });
-export const inBytes = (bytes) => (bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+export const inBytes = (bytes) => (bytes < 1e6 ? `${inDigits(bytes / 1e3, 0)} kB` : `${inDigits(bytes / 1e6, 1)} MB`);
 
 export function switchLanguage() {
   language = language === "es" ? "en" : "es";

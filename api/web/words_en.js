@@ -77,6 +77,6 @@ export const WORDS = {
   reason: "Reason, for the trail", override: "Promote it whatever the test says", notPromoted: (reason) => `The test refuses it: ${reason}`,
   promoted_: (version, reason) => `Model ${version} is the champion now. ${reason}`,
   sideBySide: "Side by side", before: "Before", after: "After", compare: "Compare", sameVersion: "Choose two different versions.",
-  compared_: ({ both, still, fresh }) => `${both} in both, ${still} of them in the same place; ${fresh} new.`,
+  compared_: ({ both, still, fresh }) => `${both} in both, ${still} of them in the same place; ${fresh} not among the first before.`,
   nowAt: (rank) => `now at ${rank}`, gone: "gone", fresh: "new", samePlace: "same place", up: (n) => `up by ${n}`, down: (n) => `down by ${n}`,
 };

@@ -37,7 +37,7 @@ export const WORDS = {
   searching: "Buscando…", found: products, model: (version) => `modelo ${version}`, index: (version) => `índice ${version}`,
   compared: (exact, recall) => {
     if (exact) return "todos los productos comparados";
-    return recall === null ? "aproximado" : `aproximado, encuentra el ${(100 * recall).toFixed(1)} % de los más cercanos`;
+    return recall === null ? "aproximado" : `aproximado, encuentra el ${(100 * recall).toLocaleString("es", { maximumFractionDigits: 1 })} % de los más cercanos`;
   },
   truncated: "solo se miraron los 1.000 más cercanos", score: (score) => `Similitud ${score}`,
   emptyTitle: "Ningún producto coincide.", emptyHint: "Prueba con otras palabras o con una foto.",
@@ -79,7 +79,7 @@ export const WORDS = {
   reason: "Motivo, para el registro", override: "Promoverlo diga lo que diga la prueba", notPromoted: (reason) => `La prueba lo rechaza: ${reason}`,
   promoted_: (version, reason) => `El modelo ${version} es ahora el campeón. ${reason}`,
   sideBySide: "Lado a lado", before: "Antes", after: "Después", compare: "Comparar", sameVersion: "Elige dos versiones distintas.",
-  compared_: ({ both, still, fresh }) => `${both} en ambos, ${still} en el mismo lugar; ${fresh} nuevos.`,
+  compared_: ({ both, still, fresh }) => `${both} en ambos, ${still} en el mismo lugar; ${fresh} no estaban entre los primeros.`,
   nowAt: (rank) => `ahora en el puesto ${rank}`, gone: "ya no está", fresh: "nuevo", samePlace: "mismo lugar", up: (n) => `sube ${n}`, down: (n) => `baja ${n}`,
 };
 

@@ -91,7 +91,7 @@ class Visitor:
         return self
 
     def until(self, expression: str) -> None:
-        """Wait until the page says so. Playwright's own way would evaluate text in the page, which its policy forbids."""
+        """Wait until it is so. Playwright's own way would evaluate text in the page, which its policy forbids."""
         deadline = time.monotonic() + PATIENCE_MS / 1000
         while not self.page.evaluate(expression):
             assert time.monotonic() < deadline, expression
