@@ -4,7 +4,7 @@ import { draw } from "./dom.js";
 
 const WIDTH = 640;
 const HEIGHT = 280;
-const MARGIN = { top: 16, right: 20, bottom: 34, left: 52 };
+const MARGIN = { top: 16, right: 20, bottom: 36, left: 60 };
 const MOST_TICKS = 6;
 const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5];
 
@@ -19,7 +19,7 @@ export function chart({ curves, upTo, label, format }) {
   const y = (value) => HEIGHT - MARGIN.bottom - ((value - low) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
   return draw("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label },
     ...levels(low, high, step).map((value) => level(value, y(value), format)),
-    ...rounds(last).map((value) => text(value, { x: x(value), y: HEIGHT - 14, class: "tick", "text-anchor": "middle" })),
+    ...rounds(last).map((value) => text(value, { x: x(value), y: HEIGHT - 12, class: "tick", "text-anchor": "middle" })),
     ...curves.filter(({ isMain }) => !isMain).map((curve) => line(curve, { x, y, format })),
     ...curves.filter(({ isMain }) => isMain).map((curve) => line(curve, { x, y, format })));
 }
