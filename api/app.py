@@ -32,7 +32,7 @@ Search fashion products by words or by picture. Get a token from `/auth/token` (
   `multipart/form-data` request (GraphQL multipart request specification)
 
 A product has `id filename s3Path masterCategory subCategory articleType baseColour season year usage gender
-productDisplayName brand dataset owner origin split createdAt created_at`. At most 100 at a time.
+productDisplayName brand dataset owner origin imageUrl split createdAt created_at`. At most 100 at a time.
 """
 
 SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio")
@@ -59,7 +59,7 @@ def create_app(services: Services | None = None) -> FastAPI:
     # The last one added is the outermost: every answer bears the headers, that of the limit too.
     app.add_middleware(BodyLimit)
     app.add_middleware(Requests)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(SecurityHeaders, pictures=found.image_urls.origins)
     for part in (auth, graphql, pictures, health, scraping, pages):
         app.include_router(part.router)
     if is_traced():

@@ -14,6 +14,7 @@ from security.tokens import Identity
 if TYPE_CHECKING:
     from api.auth import Logins
     from api.health import Readiness
+    from api.image_urls import ImageUrls
     from api.pictures import Pictures
     from api.ports import Files
     from api.search import Search
@@ -27,6 +28,7 @@ class Services:
     files: Files
     search: Search
     pictures: Pictures
+    image_urls: ImageUrls
     readiness: Readiness
     introspection: bool = False
     metrics: ApiMetrics = field(default_factory=ApiMetrics)

@@ -12,6 +12,7 @@ from valkey import Valkey
 from api.auth import Logins
 from api.context import Services
 from api.health import Readiness
+from api.image_urls import ImageUrls
 from api.limits import LoginLimits, ValkeyCounters
 from api.live_model import LiveModel
 from api.metrics import ApiMetrics
@@ -22,8 +23,10 @@ from api.vectors import QueryVectors
 from catalog.database import Database
 from catalog.index import IndexStore, IndexVersion
 from catalog.pictures import ShardPictures
+from catalog.presigning import Presigner
 from catalog.store import CatalogueStore
 from core.settings import Settings
+from security.links import PictureLinks
 from security.signing_keys import SigningKeys
 from security.tokens import AccessTokens
 
@@ -49,7 +52,14 @@ def connected(settings: Settings) -> Services:
         socket_connect_timeout=VALKEY_PATIENCE_S,
     )
     files, index = CatalogueStore(database), IndexStore(database)
-    keys = SigningKeys.open(Path(settings.required("signing_key_dir")))
+    signing = Path(settings.required("signing_key_dir"))
+    keys = SigningKeys.open(signing)
+    readers = settings.readers()
+    image_urls = ImageUrls(
+        PictureLinks.open(signing),
+        {bucket.bucket: Presigner(bucket) for bucket in readers},
+        tuple(sorted({bucket.endpoint for bucket in readers})),
+    )
     model = LiveModel(index.live, lambda version: _encoder(settings, version))
     metrics = ApiMetrics()
     shards = tempfile.TemporaryDirectory(prefix="tejido-pictures-")
@@ -64,6 +74,7 @@ def connected(settings: Settings) -> Services:
         files=files,
         search=Search(model, QueryVectors(valkey, metrics), index, files, metrics),
         pictures=Pictures(files, ShardPictures(lambda: _bucket(settings), Path(shards.name))),
+        image_urls=image_urls,
         readiness=Readiness(
             {
                 "database": lambda: _answers(files.ping),

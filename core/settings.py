@@ -6,6 +6,7 @@ one for each client, so that no secret stands on a command line and no client pr
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cache
 from pathlib import Path
@@ -90,6 +91,8 @@ class Settings(BaseSettings):
     """Set in simulated processes only, as JSON; a process with a bucket of its own refuses to work with it."""
     clients_file: Path | None = None
     """JSON list of client buckets (0600), for the operator's ETL only."""
+    readers_file: Path | None = None
+    """JSON list of buckets with the keys of users who may read pictures and nothing else (0600), for the API only."""
     mlflow_uri: str | None = None
     airflow_url: str | None = None
     airflow_username: str = "admin"
@@ -143,6 +146,21 @@ class Settings(BaseSettings):
                 hint=f"Put a random token of at least {MIN_TOKEN_CHARS} into it: `openssl rand -hex 32`.",
             )
         return token
+
+    def readers(self) -> list[Bucket]:
+        """Buckets whose pictures browsers may load where they lie, with read-only keys; none where none are named.
+
+        Raises:
+            SettingsError: the file cannot be read.
+        """
+        if self.readers_file is None:
+            return []
+        try:
+            return [Bucket(**entry) for entry in json.loads(self.readers_file.read_text())]
+        except (OSError, ValueError, TypeError) as error:
+            raise SettingsError(
+                f"TEJIDO_READERS_FILE cannot be read ({type(error).__name__}).", hint="See docs/how-to/publishing.md."
+            ) from None
 
     def platform_bucket(self, bucket: str) -> Bucket:
         """One of this process's own buckets: ``data``, ``mlflow`` or ``checkpoints`` on the platform."""

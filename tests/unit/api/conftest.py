@@ -13,20 +13,24 @@ from api.app import create_app
 from api.auth import Logins
 from api.context import Services
 from api.health import Readiness
+from api.image_urls import ImageUrls
 from api.limits import LoginLimits
 from api.live_model import LiveModel
 from api.metrics import ApiMetrics
 from api.pictures import Pictures
 from api.search import Search
 from api.vectors import QueryVectors
+from security.links import PictureLinks
 from security.signing_keys import SigningKeys
 from security.tokens import AccessTokens
 from tests.unit.api.fakes import (
     PASSWORD_HASH,
+    READER,
     SCRAPER_TOKEN,
     FakeEncoder,
     FakeIndex,
     FakePictures,
+    FakeReader,
     FakeRows,
     FakeValkey,
     Parts,
@@ -52,6 +56,7 @@ def parts(signing_keys: SigningKeys) -> Parts:
         files=files,
         search=Search(model, QueryVectors(valkey, metrics), index, files, metrics),
         pictures=Pictures(files, FakePictures()),
+        image_urls=ImageUrls(PictureLinks(b"a key for tests" * 3), {"client-aurora": FakeReader()}, (READER,)),
         readiness=Readiness({"database": files.ping, "search": model.missing}),
         metrics=metrics,
         metrics_token=SCRAPER_TOKEN,
