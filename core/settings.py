@@ -93,6 +93,18 @@ class Settings(BaseSettings):
     """JSON list of client buckets (0600), for the operator's ETL only."""
     readers_file: Path | None = None
     """JSON list of buckets with the keys of users who may read pictures and nothing else (0600), for the API only."""
+    publishing_page: int = Field(default=1000, ge=1, le=2000)
+    """Products that a client embeds and sends at a time, when it publishes."""
+    publishing_page_s: float = Field(default=600.0, gt=0)
+    """How long one such page may take; the first includes encoding the pictures."""
+    publishing_wait_s: float = Field(default=20.0, ge=0)
+    """How long a wave waits for a client that has published before and is not online."""
+    publishing_deadline_s: float = Field(default=3600.0, gt=0)
+    """How long a wave may take in all."""
+    publishing_attempts: int = Field(default=3, ge=1)
+    """How often in a row a client is asked for the same page; and how many waves a new index version is given."""
+    publishing_coverage: float = Field(default=0.99, gt=0, le=1)
+    """Share of each client's published products that a new index version must hold, or an old one stays for them."""
     mlflow_uri: str | None = None
     airflow_url: str | None = None
     airflow_username: str = "admin"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from catalog.published import PICTURES
 from core.settings import Bucket, ClientBucket
 from embedded.ports import LOOPBACK, Port
 from embedded.process import Command
@@ -18,8 +19,8 @@ from embedded.service import ServiceDefaults, answers
 from embedded.state import StateFolder
 
 PLATFORM = "platform"
-PLATFORM_PICTURES, CLIENT_PICTURES = "data", "published/"
-"""What a reader may read: the platform's bucket of products, and what a client has published of its own."""
+PLATFORM_PICTURES = "data"
+"""The bucket of products; of a client's, a reader may read what it has published."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ class ObjectStore(ServiceDefaults):
     def command(self) -> Command:
         """The server in the foreground, keys in its environment."""
         reader = self.reader
-        prefix = f"/{PLATFORM_PICTURES}/" if self.owner == PLATFORM else f"/{self.owner}/{CLIENT_PICTURES}"
+        prefix = f"/{PLATFORM_PICTURES}/" if self.owner == PLATFORM else f"/{self.owner}/{PICTURES}"
         environment = {
             "NANIO_ACCESS_KEY": self.access_key,
             "NANIO_SECRET_KEY": self.secret_key,

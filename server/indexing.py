@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from catalog.manifest import live_manifest
 from core.progress import Progress
 from core.settings import Settings
 from federation.features import Activations
+from server.coverage_gate import bring_published, left_behind
 from server.errors import ChampionChanged
 from server.gallery import Gallery, load_gallery
 from server.index_status import fields_of
@@ -35,11 +37,13 @@ class Champion(Protocol):
 def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False) -> dict[str, Any]:
     """Build, verify and swap in an index version of the champion over the live catalogue.
 
+    What clients have published they embed themselves, with this model: the swap waits for them, see coverage_gate.py.
     The towers run only for products that were never encoded before. Nothing happens when the live version has this
     model and this catalogue already, unless ``rebuild``.
 
     Returns:
-        The live version's fields, ``up_to_date`` (nothing was built) and ``seconds``.
+        The live version's fields, ``up_to_date`` (nothing was built), ``seconds``, and ``left_behind``: products of
+        clients that are found in an older version only, which stays for them.
 
     Raises:
         ModelMissing: nothing was promoted yet.
@@ -54,7 +58,7 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
     with IndexStore(settings.required("postgres_dsn")) as index:
         live = index.live()
         if live and not rebuild and _is_current(live, model, manifest.version):
-            return _answer(live, began, up_to_date=True)
+            return _answer(live, began, up_to_date=True) | left_behind(settings, live)
         gallery = load_gallery(
             store,
             manifest,
@@ -63,11 +67,11 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
             progress=progress,
             towers=model.encoder.towers,
         )
-        version = _build(index, gallery, model, progress)
+        version = _build(index, gallery, model, progress, lambda number: bring_published(settings, number, progress))
         require_champion(Tracker(tracking_uri(settings)), model.version)
         swapped = index.swap(version)
         index.drop_retired(keep=KEEP_RETIRED)
-    return _answer(swapped, began, up_to_date=False)
+    return _answer(swapped, began, up_to_date=False) | left_behind(settings, swapped)
 
 
 def require_champion(tracker: Champion, version: str) -> None:
@@ -80,7 +84,13 @@ def require_champion(tracker: Champion, version: str) -> None:
         )
 
 
-def _build(index: IndexStore, gallery: Gallery, model: ServedModel, progress: Progress) -> int:
+def _build(
+    index: IndexStore,
+    gallery: Gallery,
+    model: ServedModel,
+    progress: Progress,
+    bring: Callable[[int], object],
+) -> int:
     products = gallery.products
     version = index.begin(
         model.name,
@@ -96,6 +106,7 @@ def _build(index: IndexStore, gallery: Gallery, model: ServedModel, progress: Pr
         vectors = model.encoder.embed_images(Activations(products.images[0].rows[rows]))
         index.add(version, products.ids[rows].tolist(), vectors)
         progress.update(STAGE, min(start + ADD_AT_ONCE, len(products) - 1), len(products))
+    bring(version)
     index.finish(version)
     index.verify(version, _questions(gallery, model))
     progress.update(STAGE, len(products), len(products))

@@ -26,7 +26,7 @@ from catalog.index.reader import IndexReader, census_of
 from catalog.index.records import Graph, IndexVersion, RecallBucket
 from catalog.index.vectors import COPY_END, COPY_HEADER, checked_vectors, copy_rows
 from catalog.index.verification import GRAPH_QUERIES, measured, tuned
-from catalog.index.versions import INDEX, drop, vectors_of, version_of
+from catalog.index.versions import INDEX, drop, unneeded, vectors_of, version_of
 
 MIN_RECALL = 0.9
 NO_FILTER = ProductFilter()
@@ -156,16 +156,16 @@ class IndexStore(IndexReader):
             return version_of(connection, version)
 
     def drop_retired(self, *, keep: int = 1) -> list[int]:
-        """Drop retired versions but the last ``keep`` that were live; returns the ids dropped."""
+        """Drop retired versions but the last ``keep`` and those that clients' products need; returns the ids."""
         with self._database.transaction() as connection:
             rows = connection.execute(INDEX["superfluous"], {"keep": keep}).fetchall()
-            return drop(connection, [row[0] for row in rows])
+            return drop(connection, unneeded(connection, [row[0] for row in rows]))
 
     def drop_outdated(self, before: datetime) -> list[int]:
-        """Drop versions that do not answer queries any more and are older; returns the ids dropped."""
+        """Drop versions that do not answer queries any more and are older, likewise; returns the ids dropped."""
         with self._database.transaction() as connection:
             rows = connection.execute(INDEX["outdated"], {"before": before}).fetchall()
-            return drop(connection, [row[0] for row in rows])
+            return drop(connection, unneeded(connection, [row[0] for row in rows]))
 
 
 def _as_json(records: Sequence[Graph] | Sequence[RecallBucket]) -> Jsonb:
