@@ -55,8 +55,8 @@ def run_waves(settings: Settings, progress: Progress) -> dict[str, Any]:
     """One wave for the live index version; products that clients publish move to it, whoever was away before.
 
     Returns:
-        ``version`` (None: no version is live, so nobody is asked), ``clients`` (name → `Heard`), ``coverage`` (`Coverage` of each client) and ``dropped`` (versions
-        that nobody's products need any more).
+        ``version`` (None: no version is live, so nobody is asked), ``clients`` (name → `Heard`), ``coverage``
+        (`Coverage` of each client) and ``dropped`` (versions that nobody's products need any more).
 
     Raises:
         ModelMissing, ModelDamaged, TrackingUnreachable: its model cannot be had.
