@@ -99,6 +99,7 @@ class Publications:
             new = self._new_in(connection, version, ids, kept)
             if new:
                 put(connection, version, [ids[row] for row in new], vectors[[rows[row] for row in new]])
+            connection.execute(PUBLISHED["caught_up"], {"ids": ids, "version": version})
         return Written(len(kept), len(offers) - len(kept), tuple(offer.reference for offer in kept))
 
     def keep_only(self, owner: str, references: Iterable[int]) -> int:

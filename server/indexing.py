@@ -13,6 +13,7 @@ from catalog.manifest import live_manifest
 from core.progress import Progress
 from core.settings import Settings
 from federation.features import Activations
+from server.calibrating import calibrate_for
 from server.coverage_gate import bring_published, left_behind
 from server.errors import ChampionChanged
 from server.gallery import Gallery, load_gallery
@@ -69,6 +70,8 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
         )
         version = _build(index, gallery, model, progress, lambda number: bring_published(settings, number, progress))
         require_champion(Tracker(tracking_uri(settings)), model.version)
+        # Before it goes live: from then on, what clients have not embedded yet is found beside it.
+        calibrate_for(settings, version)
         swapped = index.swap(version)
         index.drop_retired(keep=KEEP_RETIRED)
     return _answer(swapped, began, up_to_date=False) | left_behind(settings, swapped)

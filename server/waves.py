@@ -21,6 +21,7 @@ from core.errors import TejidoError
 from core.progress import Progress
 from core.settings import Settings
 from federation.spec import ModelSpec
+from server.calibrating import calibrate_for
 from server.checkpoints import RunFolder
 from server.flower import Flower
 from server.models import StoredModel
@@ -68,6 +69,8 @@ def run_waves(settings: Settings, progress: Progress) -> dict[str, Any]:
         if live is None:
             return {"version": None, "clients": {}, "coverage": [], "dropped": []}
         heard = run_wave(settings, publications, live, stored_model(settings, live), progress)
+        # After a rollback a pair may be new.
+        calibrate_for(settings, live.id)
         dropped = index.drop_retired(keep=KEEP_RETIRED)
         return {
             "version": live.id,

@@ -22,6 +22,7 @@ from psycopg.types.json import Jsonb
 from catalog.errors import IndexRecallLow, IndexStateInvalid, VectorsInvalid
 from catalog.filters import ATTRIBUTES, ProductFilter
 from catalog.index.graphs import build_graphs
+from catalog.index.left_behind import note_left_behind
 from catalog.index.reader import IndexReader, census_of
 from catalog.index.records import Graph, IndexVersion, RecallBucket
 from catalog.index.vectors import COPY_END, COPY_HEADER, checked_vectors, copy_rows
@@ -153,6 +154,7 @@ class IndexStore(IndexReader):
             if known.state != "live":
                 connection.execute(INDEX["retire_live"])
                 connection.execute(INDEX["make_live"], {"id": version})
+                note_left_behind(connection)
             return version_of(connection, version)
 
     def drop_retired(self, *, keep: int = 1) -> list[int]:

@@ -60,11 +60,16 @@ def unneeded(connection: Connection, numbers: list[int]) -> list[int]:
 
 def holders_query(searchable: list[int]) -> sql.Composed:
     """Which of these versions is the first to hold each published product, counted by its place and by owner."""
+    return PUBLISHED["holders"].format(held=held_query(searchable))
+
+
+def held_query(searchable: list[int]) -> sql.Composed:
+    """Every vector of a product that did not come with the catalogue, with the place of its version in this list."""
     parts = [
         PUBLISHED["held_by"].format(place=sql.Literal(place), vectors=vectors_of(number))
         for place, number in enumerate(searchable)
     ]
-    return PUBLISHED["holders"].format(held=sql.SQL(" UNION ALL ").join(parts))
+    return sql.SQL(" UNION ALL ").join(parts)
 
 
 def drop(connection: Connection, numbers: list[int]) -> list[int]:
