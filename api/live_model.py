@@ -2,19 +2,23 @@
 
 A query must be read by the model that made the index it is compared with. So the two are held as one object, swapped
 as one, and a search keeps the object it started with: no query ever meets the vectors of another model.
+
+Where an older version still answers for products that clients have not embedded anew (catalog.index.left_behind), its
+model is loaded too, and held beside.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
 from api.errors import SearchNotReady
 from api.ports import Encoder
 from catalog.index import IndexVersion
+from catalog.index.left_behind import Straggling
 from core.errors import TejidoError
 
 POLL_S = 1.0
@@ -29,6 +33,16 @@ class LoadedModel:
 
     index: IndexVersion
     encoder: Encoder
+    older: tuple[OlderModel, ...] = ()
+    """Versions that answer for products which this one lacks."""
+
+
+@dataclass(frozen=True)
+class OlderModel:
+    """An older version that still answers for some products, and the encoder of exactly its model."""
+
+    straggling: Straggling
+    model: LoadedModel
 
 
 class LiveModel:
@@ -37,6 +51,7 @@ class LiveModel:
     Args:
         live: says which index is live; asked once a second.
         load: loads the encoder of that index's model; slow, may raise any TejidoError.
+        older: which versions answer beside a live one.
     """
 
     def __init__(
@@ -44,8 +59,10 @@ class LiveModel:
         live: Callable[[], IndexVersion | None],
         load: Callable[[IndexVersion], Encoder],
         *,
+        older: Callable[[int], Sequence[Straggling]] = lambda _: (),
         poll_s: float = POLL_S,
     ) -> None:
+        self._older = older
         self._live = live
         self._load = load
         self._poll_s = poll_s
@@ -99,14 +116,27 @@ class LiveModel:
             self._missing = "no index is live"
             return
         loaded = self._loaded
-        if loaded is not None and loaded.index.id == live.id:
-            return
-        self._missing = f"the model of index {live.id} is loading"
-        self._loaded = LoadedModel(live, self._encoder_for(live, loaded))
-        log.info("search model is live", index=live.id, model=live.model_version)
+        if loaded is None or loaded.index.id != live.id:
+            self._missing = f"the model of index {live.id} is loading"
+            known = _encoders(loaded)
+            loaded = self._loaded = LoadedModel(live, known.get(_model_of(live)) or self._load(live))
+            log.info("search model is live", index=live.id, model=live.model_version)
+        self._look_beside(loaded)
 
-    def _encoder_for(self, live: IndexVersion, loaded: LoadedModel | None) -> Encoder:
-        return loaded.encoder if loaded and _model_of(loaded.index) == _model_of(live) else self._load(live)
+    def _look_beside(self, loaded: LoadedModel) -> None:
+        """Load what answers beside the live version, and let go of what does so no more."""
+        found = tuple(self._older(loaded.index.id))
+        if found == tuple(older.straggling for older in loaded.older):
+            return
+        # Figures may have changed, or a version be gone, where every model is loaded already.
+        known = _encoders(self._loaded)
+        older = []
+        for straggling in found:
+            version = straggling.version
+            model = LoadedModel(version, known.get(_model_of(version)) or self._load(version))
+            older.append(OlderModel(straggling, model))
+        self._loaded = replace(loaded, older=tuple(older))
+        log.info("older versions answer beside", index=loaded.index.id, older=[o.model.index.id for o in older])
 
     def _follow(self) -> None:
         wait_s = self._poll_s
@@ -127,6 +157,12 @@ class LiveModel:
     def _failed(error: Exception, wait_s: float) -> float:
         log.error("search model cannot be loaded", error=str(error), retry_in_s=wait_s, exc_info=error)
         return min(wait_s * 2, MAX_POLL_S)
+
+
+def _encoders(loaded: LoadedModel | None) -> dict[tuple[str, str, str], Encoder]:
+    """What is loaded, by its model."""
+    models = [loaded, *(older.model for older in loaded.older)] if loaded else []
+    return {_model_of(model.index): model.encoder for model in models}
 
 
 def _model_of(index: IndexVersion) -> tuple[str, str, str]:

@@ -22,6 +22,7 @@ from api.search import Search
 from api.vectors import QueryVectors
 from catalog.database import Database
 from catalog.index import IndexStore, IndexVersion
+from catalog.index.left_behind import LeftBehind
 from catalog.pictures import ShardPictures
 from catalog.presigning import Presigner
 from catalog.store import CatalogueStore
@@ -60,7 +61,7 @@ def connected(settings: Settings) -> Services:
         {bucket.bucket: Presigner(bucket) for bucket in readers},
         tuple(sorted({bucket.endpoint for bucket in readers})),
     )
-    model = LiveModel(index.live, lambda version: _encoder(settings, version))
+    model = LiveModel(index.live, lambda version: _encoder(settings, version), older=LeftBehind(database).of)
     metrics = ApiMetrics()
     shards = tempfile.TemporaryDirectory(prefix="tejido-pictures-")
 

@@ -14,8 +14,10 @@ import httpx
 import psycopg
 import pytest
 
+from catalog.database import Database
 from catalog.etl import client_stores, load
 from catalog.index import IndexStore
+from catalog.index.left_behind import LeftBehind, merged
 from catalog.objects import S3ObjectStore
 from catalog.pictures import ShardPictures
 from catalog.presigning import Presigner
@@ -33,7 +35,7 @@ from federation.config import FederationConfig
 from server.indexing import build_index
 from server.promotion import promote
 from server.runs import run_federation
-from server.serving import load_champion
+from server.serving import load_champion, load_version
 from server.stores import open_stores
 from server.waves import run_waves
 
@@ -110,6 +112,30 @@ def found_first(settings: Settings, stack: Stack, owner: str, *, version: int | 
     return sum(f.id in [h.product_id for h in best] for f, best in zip(files, hits, strict=True)) / max(len(files), 1)
 
 
+def found_merged(settings: Settings, stack: Stack, owner: str) -> float:
+    """The same share, where the live version and those that answer beside it are asked, each in its own space."""
+    dataset = open_dataset(stack.client_settings(owner), partition=None)
+    pictures = {product.image_sha256: product.image for product in dataset.products()}
+    files, found = published(settings, owner)[:40], 0
+    with Database(settings.required("postgres_dsn")) as database, IndexStore(database) as index:
+        live, behind = index.live(), LeftBehind(database)
+        assert live is not None
+        (straggling,) = behind.of(live.id)
+        figures = straggling.calibration("image")
+        print(f"calibration {figures}", file=sys.stderr)
+        assert figures.error is not None
+        assert figures.error < 0.1
+        for file in files:
+            vectors = [
+                load_version(settings, version).encoder.encode_images([pictures[file.image_sha256]])[0]
+                for version in (live, straggling.version)
+            ]
+            hits = index.search(vectors[0], 11).hits
+            older = behind.search(straggling, vectors[1], 11, kind="image")
+            found += file.id in [hit.product_id for hit in merged(hits, older, k=10)]
+    return found / max(len(files), 1)
+
+
 def test_without_its_own_word_no_client_publishes_anything(settings: Settings, indexed: dict[str, Any]) -> None:
     found = run_waves(settings, NoProgress())
     assert {name: heard["state"] for name, heard in found["clients"].items()} == dict.fromkeys(CLIENTS, "silent")
@@ -177,6 +203,7 @@ def test_no_promotion_drops_the_products_of_a_client_that_is_away(
     assert built["left_behind"] == [{"client": "cobre", "products": len(theirs), "version": old}]
     assert theirs
     assert found_first(settings, stack, "cobre", version=old) >= 0.95 * before
+    assert found_merged(settings, stack, "cobre") >= 0.95 * before
     assert found_first(settings, stack, "aurora") >= 0.95
     # However often the index is built anew meanwhile, the version that has them stays.
     rebuilt = build_index(settings, NoProgress(), rebuild=True)
