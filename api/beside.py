@@ -67,7 +67,12 @@ class Beside:
 
 
 def with_older(answer: Answer, found: Sequence[Found], *, first: int) -> Answer:
-    """The answer of the live version and of the older ones as one, best first; its places go on in all of them."""
-    hits = merged(answer.hits, *(older.hits for older in found), k=first + 1)
-    count = len(answer.hits) + sum(len(older.hits) for older in found)
-    return replace(answer, hits=hits[:first], has_more=answer.has_more or count > first)
+    """The answer of the live version and of the older ones as one, best first; its places go on in all of them.
+
+    Ask the older ones first: a product that moves meanwhile is then found twice, and not never. Here the live version's
+    hit of it is the one that counts.
+    """
+    live = {hit.product_id for hit in answer.hits}
+    older = [[hit for hit in beside.hits if hit.product_id not in live] for beside in found]
+    hits = merged(answer.hits, *older, k=len(answer.hits) + sum(map(len, older)))
+    return replace(answer, hits=hits[:first], has_more=answer.has_more or len(hits) > first)

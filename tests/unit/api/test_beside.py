@@ -94,5 +94,7 @@ def test_hits_stand_in_one_order_and_pages_go_on_behind_them(model: LoadedModel)
     assert both.has_more
     assert both.place_after(1) == Place(last=Hit(1_000_000_001, 0.8))
     assert replace(both, is_exact=False).place_after(1) == Place(shown=(3, 1_000_000_001))
+    moved = with_older(live, [Found(straggling, [Hit(4, 0.7)])], first=3)
+    assert moved.hits == live.hits, "it has just come to the live version"
     alone = with_older(live, [], first=3)
     assert (alone.hits, alone.has_more) == (live.hits, False)
