@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -68,7 +67,9 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
             progress=progress,
             towers=model.encoder.towers,
         )
-        version = _build(index, gallery, model, progress, lambda number: bring_published(settings, number, progress))
+        version = _begin(index, gallery, model, progress)
+        bring_published(settings, version, progress)
+        _finish(index, version, gallery, model, progress)
         require_champion(Tracker(tracking_uri(settings)), model.version)
         # Before it goes live: from then on, what clients have not embedded yet is found beside it.
         calibrate_for(settings, version)
@@ -87,13 +88,8 @@ def require_champion(tracker: Champion, version: str) -> None:
         )
 
 
-def _build(
-    index: IndexStore,
-    gallery: Gallery,
-    model: ServedModel,
-    progress: Progress,
-    bring: Callable[[int], object],
-) -> int:
+def _begin(index: IndexStore, gallery: Gallery, model: ServedModel, progress: Progress) -> int:
+    """A version with the products of the catalogue."""
     products = gallery.products
     version = index.begin(
         model.name,
@@ -109,11 +105,13 @@ def _build(
         vectors = model.encoder.embed_images(Activations(products.images[0].rows[rows]))
         index.add(version, products.ids[rows].tolist(), vectors)
         progress.update(STAGE, min(start + ADD_AT_ONCE, len(products) - 1), len(products))
-    bring(version)
+    return version
+
+
+def _finish(index: IndexStore, version: int, gallery: Gallery, model: ServedModel, progress: Progress) -> None:
     index.finish(version)
     index.verify(version, _questions(gallery, model))
-    progress.update(STAGE, len(products), len(products))
-    return version
+    progress.update(STAGE, len(gallery.products), len(gallery.products))
 
 
 def _questions(gallery: Gallery, model: ServedModel) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import strawberry
+from anyio.to_thread import run_sync
 from strawberry.types import Info
 from strawberry.utils.str_converters import to_camel_case
 
@@ -16,7 +17,10 @@ from catalog import store
 
 async def image_url(root: FashionFile, info: Info[QueryContext, None]) -> str | None:
     """Signed when it is asked for, after the field's permission was checked."""
-    return info.context.services.image_urls.of(root.id, root.s3_path)
+    urls = info.context.services.image_urls
+    if urls.takes_time(root.s3_path):
+        return await run_sync(urls.of, root.id, root.s3_path)
+    return urls.of(root.id, root.s3_path)
 
 
 @strawberry.type(description="One published product: its metadata and where its picture is stored.")
