@@ -70,9 +70,9 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
         version = _begin(index, gallery, model, progress)
         bring_published(settings, version, progress)
         _finish(index, version, gallery, model, progress)
-        require_champion(Tracker(tracking_uri(settings)), model.version)
         # Before it goes live: from then on, what clients have not embedded yet is found beside it.
         calibrate_for(settings, version)
+        require_champion(Tracker(tracking_uri(settings)), model.version)
         swapped = index.swap(version)
         index.drop_retired(keep=KEEP_RETIRED)
     return _answer(swapped, began, up_to_date=False) | left_behind(settings, swapped)
