@@ -125,11 +125,9 @@ def found_merged(settings: Settings, stack: Stack, owner: str) -> float:
         print(f"calibration {figures}", file=sys.stderr)
         assert figures.error is not None
         assert figures.error < 0.1
+        encoders = [load_version(settings, version).encoder for version in (live, straggling.version)]
         for file in files:
-            vectors = [
-                load_version(settings, version).encoder.encode_images([pictures[file.image_sha256]])[0]
-                for version in (live, straggling.version)
-            ]
+            vectors = [encoder.encode_images([pictures[file.image_sha256]])[0] for encoder in encoders]
             hits = index.search(vectors[0], 11).hits
             older = behind.search(straggling, vectors[1], 11, kind="image")
             found += file.id in [hit.product_id for hit in merged(hits, older, k=10)]
