@@ -10,7 +10,7 @@ model is loaded too, and held beside.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -115,28 +115,26 @@ class LiveModel:
         if live is None:
             self._missing = "no index is live"
             return
-        loaded = self._loaded
-        if loaded is None or loaded.index.id != live.id:
+        known = _encoders(self._loaded)
+        if self._loaded is None or self._loaded.index.id != live.id:
             self._missing = f"the model of index {live.id} is loading"
-            known = _encoders(loaded)
-            loaded = self._loaded = LoadedModel(live, known.get(_model_of(live)) or self._load(live))
+            encoder = known.get(_model_of(live)) or self._load(live)
+            # The version that was live is mostly the one that answers beside: no moment passes without it.
+            self._loaded = LoadedModel(live, encoder, _held(self._older(live.id), known))
             log.info("search model is live", index=live.id, model=live.model_version)
-        self._look_beside(loaded)
+        self._look_beside(self._loaded, known)
 
-    def _look_beside(self, loaded: LoadedModel) -> None:
+    def _look_beside(self, loaded: LoadedModel, known: dict[tuple[str, str, str], Encoder]) -> None:
         """Load what answers beside the live version, and let go of what does so no more."""
         found = tuple(self._older(loaded.index.id))
         if found == tuple(older.straggling for older in loaded.older):
             return
-        # Figures may have changed, or a version be gone, where every model is loaded already.
-        known = _encoders(self._loaded)
-        older = []
+        known = known | _encoders(loaded)
         for straggling in found:
-            version = straggling.version
-            model = LoadedModel(version, known.get(_model_of(version)) or self._load(version))
-            older.append(OlderModel(straggling, model))
-        self._loaded = replace(loaded, older=tuple(older))
-        log.info("older versions answer beside", index=loaded.index.id, older=[o.model.index.id for o in older])
+            if _model_of(straggling.version) not in known:
+                known[_model_of(straggling.version)] = self._load(straggling.version)
+        self._loaded = replace(loaded, older=_held(found, known))
+        log.info("older versions answer beside", index=loaded.index.id, older=[s.version.id for s in found])
 
     def _follow(self) -> None:
         wait_s = self._poll_s
@@ -157,6 +155,15 @@ class LiveModel:
     def _failed(error: Exception, wait_s: float) -> float:
         log.error("search model cannot be loaded", error=str(error), retry_in_s=wait_s, exc_info=error)
         return min(wait_s * 2, MAX_POLL_S)
+
+
+def _held(found: Sequence[Straggling], known: Mapping[tuple[str, str, str], Encoder]) -> tuple[OlderModel, ...]:
+    """Those whose models are loaded."""
+    return tuple(
+        OlderModel(straggling, LoadedModel(straggling.version, known[_model_of(straggling.version)]))
+        for straggling in found
+        if _model_of(straggling.version) in known
+    )
 
 
 def _encoders(loaded: LoadedModel | None) -> dict[tuple[str, str, str], Encoder]:
