@@ -113,9 +113,8 @@ def until_found(client: httpx.Client, number: int, product_id: int, *, within_s:
 
 def test_who_may_log_in_is_listed_and_nobody_is_added_twice(curated: Loaded, password_file: Path) -> None:
     users = json.loads(tejido(curated, "user", "list", "--format", "json").stdout)["users"]
-    assert {user["username"]: user["client"] for user in users} == {
-        "ana": None, "luz": "aurora", "sol": "boreal",
-    }  # fmt: skip
+    clients = {user["username"]: user["client"] for user in users}
+    assert clients == {"ana": None, "olga": None, "luz": "aurora", "sol": "boreal"}
     again = tejido(curated, "user", "add", "luz", "--role", "reader", "--password-file", password_file)
     assert again.returncode == 1
     assert "command.user_exists" in again.stderr
