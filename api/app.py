@@ -38,7 +38,7 @@ Operators also ask for `runs`, `run(id)`, `contributions(run)`, `modelVersions`,
 `rollBackModel(reason, to)`.
 
 A product has `id filename s3Path masterCategory subCategory articleType baseColour season year usage gender
-productDisplayName brand dataset owner origin split createdAt created_at`. At most 100 at a time.
+productDisplayName brand dataset owner origin imageUrl split createdAt created_at`. At most 100 at a time.
 
 The same searches without GraphQL: `GET /v1/search`, `POST /v1/search/image`, `GET /v1/files/{file_id}/similar`,
 `GET /v1/files` and `GET /v1/facets`, with attributes as parameters.
@@ -68,7 +68,7 @@ def create_app(services: Services | None = None) -> FastAPI:
     # The last one added is the outermost: every answer bears the headers, that of the limit too.
     app.add_middleware(BodyLimit)
     app.add_middleware(Requests)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(SecurityHeaders, pictures=found.image_urls.origins)
     for part in (auth, graphql, rest, pictures, health, scraping, pages):
         app.include_router(part.router)
     if is_traced():

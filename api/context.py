@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from api.comparison import Comparison
     from api.curating import Curating
     from api.health import Readiness
+    from api.image_urls import ImageUrls
     from api.limits import SearchLimits
     from api.operations import Operations
     from api.pictures import Pictures
@@ -32,6 +33,7 @@ class Services:
     files: Files
     search: Search
     pictures: Pictures
+    image_urls: ImageUrls
     curating: Curating
     catching_up: CatchingUp
     readiness: Readiness

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,10 +18,17 @@ POLICIES = {"/": PAGE, "/federation": PAGE, "/docs": DOCS}
 
 
 class SecurityHeaders:
-    """ASGI middleware that adds the headers."""
+    """ASGI middleware that adds the headers.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: what answers.
+        pictures: where else pages may load pictures from: the buckets that URLs are signed for.
+    """
+
+    def __init__(self, app: ASGIApp, *, pictures: Sequence[str] = ()) -> None:
         self._app = app
+        images = " ".join(["img-src 'self'", *pictures])
+        self._policies = {path: policy.replace("img-src 'self'", images) for path, policy in POLICIES.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -30,7 +39,7 @@ class SecurityHeaders:
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = POLICIES.get(scope["path"], NOTHING)
+                headers["Content-Security-Policy"] = self._policies.get(scope["path"], NOTHING)
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"

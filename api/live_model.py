@@ -2,13 +2,16 @@
 
 A query must be read by the model that made the index it is compared with. So the two are held as one object, swapped
 as one, and a search keeps the object it started with: no query ever meets the vectors of another model.
+
+Where an older version still answers for products that clients have not embedded anew (catalog.index.left_behind), its
+model is loaded too, and held beside.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -16,6 +19,7 @@ import structlog
 from api.errors import SearchNotReady
 from api.ports import Encoder
 from catalog.index import IndexVersion
+from catalog.index.left_behind import Straggling
 from core.errors import TejidoError
 
 POLL_S = 1.0
@@ -32,6 +36,16 @@ class LoadedModel:
 
     index: IndexVersion
     encoder: Encoder
+    older: tuple[OlderModel, ...] = ()
+    """Versions that answer for products which this one lacks."""
+
+
+@dataclass(frozen=True)
+class OlderModel:
+    """An older version that still answers for some products, and the encoder of exactly its model."""
+
+    straggling: Straggling
+    model: LoadedModel
 
 
 class Notices(Protocol):
@@ -55,6 +69,7 @@ class LiveModel:
         live: says which index is live; asked once a second, or every five while notices arrive.
         load: loads the encoder of that index's model; slow, may raise any TejidoError.
         notices: on each, it is asked at once.
+        older: which versions answer beside a live one.
     """
 
     def __init__(
@@ -62,10 +77,12 @@ class LiveModel:
         live: Callable[[], IndexVersion | None],
         load: Callable[[IndexVersion], Encoder],
         *,
+        older: Callable[[int], Sequence[Straggling]] = lambda _: (),
         poll_s: float = POLL_S,
         told_poll_s: float = TOLD_POLL_S,
         notices: Notices | None = None,
     ) -> None:
+        self._older = older
         self._live = live
         self._load = load
         self._poll_s, self._told_poll_s = poll_s, told_poll_s
@@ -128,15 +145,26 @@ class LiveModel:
         if live is None:
             self._missing = "no index is live"
             return
-        loaded = self._loaded
-        if loaded is not None and loaded.index.id == live.id:
-            return
-        self._missing = f"the model of index {live.id} is loading"
-        self._loaded = LoadedModel(live, self._encoder_for(live, loaded))
-        log.info("search model is live", index=live.id, model=live.model_version)
+        known = _encoders(self._loaded)
+        if self._loaded is None or self._loaded.index.id != live.id:
+            self._missing = f"the model of index {live.id} is loading"
+            encoder = known.get(model_of(live)) or self._load(live)
+            # The version that was live is mostly the one that answers beside: no moment passes without it.
+            self._loaded = LoadedModel(live, encoder, _held(self._older(live.id), known))
+            log.info("search model is live", index=live.id, model=live.model_version)
+        self._look_beside(self._loaded, known)
 
-    def _encoder_for(self, live: IndexVersion, loaded: LoadedModel | None) -> Encoder:
-        return loaded.encoder if loaded and model_of(loaded.index) == model_of(live) else self._load(live)
+    def _look_beside(self, loaded: LoadedModel, known: dict[tuple[str, str, str], Encoder]) -> None:
+        """Load what answers beside the live version, and let go of what does so no more."""
+        found = tuple(self._older(loaded.index.id))
+        if found == tuple(older.straggling for older in loaded.older):
+            return
+        known = known | _encoders(loaded)
+        for straggling in found:
+            if model_of(straggling.version) not in known:
+                known[model_of(straggling.version)] = self._load(straggling.version)
+        self._loaded = replace(loaded, older=_held(found, known))
+        log.info("older versions answer beside", index=loaded.index.id, older=[s.version.id for s in found])
 
     def _follow(self) -> None:
         wait_s = self._poll_s
@@ -161,6 +189,21 @@ class LiveModel:
     def _failed(error: Exception, wait_s: float) -> float:
         log.error("search model cannot be loaded", error=str(error), retry_in_s=wait_s, exc_info=error)
         return min(wait_s * 2, MAX_POLL_S)
+
+
+def _held(found: Sequence[Straggling], known: Mapping[tuple[str, str, str], Encoder]) -> tuple[OlderModel, ...]:
+    """Those whose models are loaded."""
+    return tuple(
+        OlderModel(straggling, LoadedModel(straggling.version, known[model_of(straggling.version)]))
+        for straggling in found
+        if model_of(straggling.version) in known
+    )
+
+
+def _encoders(loaded: LoadedModel | None) -> dict[tuple[str, str, str], Encoder]:
+    """What is loaded, by its model."""
+    models = [loaded, *(older.model for older in loaded.older)] if loaded else []
+    return {model_of(model.index): model.encoder for model in models}
 
 
 def model_of(index: IndexVersion) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""The pictures of products, for whoever bears a token."""
+"""The pictures of products, for whoever bears a token, or has a link that was made for one; see image_urls.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Protocol
 import structlog
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api.auth import bearer, identity_of
 from api.context import services_of
@@ -78,9 +78,17 @@ class Pictures:
     dependencies=[Depends(bearer)],
     responses={200: {"content": {key: {} for key in KINDS.values()}}},
 )
-async def picture(request: Request, file_id: Annotated[int, Path(ge=0)]) -> Response:
+async def picture(
+    request: Request,
+    file_id: Annotated[int, Path(ge=0)],
+    until: Annotated[int | None, Query(description="When the link ends; comes with `imageUrl`.")] = None,
+    signature: Annotated[str, Query(max_length=64, description="Of such a link, in place of a token.")] = "",
+) -> Response:
     """The file as it was published; 304 when the caller has it already."""
-    identity_of(request)
+    if until is None:
+        identity_of(request)
+    else:
+        services_of(request).image_urls.check(file_id, until, signature)
     found = await run_sync(services_of(request).pictures.of, file_id, limiter=_readers)
     headers = {"ETag": f'"{found.sha256}"', "Cache-Control": f"private, max-age={CACHE_S}"}
     if request.headers.get("if-none-match") == headers["ETag"]:

@@ -101,8 +101,10 @@ class Product(BaseModel):
     brand: str | None
     dataset: str
     owner: str | None = Field(description="The client that published it; null: the platform.")
-    origin: str = Field(description="catalogue or client: who wrote the row.")
-    split: str
+    origin: str = Field(
+        description="catalogue, curator (written by one) or published (by a client that keeps the photo)."
+    )
+    split: str | None = Field(description="train, val or test; null: neither learned from nor evaluated with.")
     created_at: datetime
 
     @classmethod

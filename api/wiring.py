@@ -17,6 +17,7 @@ from api.context import Services
 from api.curating import Curating
 from api.encoder_shelf import EncoderShelf
 from api.health import Readiness
+from api.image_urls import ImageUrls
 from api.index_notices import IndexNotices
 from api.limits import LoginLimits, SearchLimits, ValkeyCounters
 from api.live_model import LiveModel
@@ -28,10 +29,13 @@ from api.search import Search
 from api.vectors import QueryVectors
 from catalog.database import Database
 from catalog.index import IndexStore, IndexVersion
+from catalog.index.left_behind import LeftBehind
 from catalog.own_products import OwnProducts
 from catalog.pictures import ShardPictures
+from catalog.presigning import Presigner
 from catalog.store import CatalogueStore
 from core.settings import Settings
+from security.links import PictureLinks
 from security.signing_keys import SigningKeys
 from security.tokens import AccessTokens
 
@@ -57,8 +61,20 @@ def connected(settings: Settings) -> Services:
     valkey, listening = _valkey(settings), _valkey(settings, health_check_interval=VALKEY_HEALTH_S)
     counters = ValkeyCounters(valkey)
     files, index = CatalogueStore(database), IndexStore(database)
-    keys = SigningKeys.open(Path(settings.required("signing_key_dir")))
-    model = LiveModel(index.live, lambda version: _encoder(settings, version), notices=IndexNotices(listening))
+    signing = Path(settings.required("signing_key_dir"))
+    keys = SigningKeys.open(signing)
+    readers = settings.readers()
+    image_urls = ImageUrls(
+        PictureLinks.open(signing),
+        {bucket.bucket: Presigner(bucket) for bucket in readers},
+        tuple(sorted({bucket.endpoint for bucket in readers})),
+    )
+    model = LiveModel(
+        index.live,
+        lambda version: _encoder(settings, version),
+        older=LeftBehind(database).of,
+        notices=IndexNotices(listening),
+    )
     metrics = ApiMetrics()
     vectors, own = QueryVectors(valkey, metrics), OwnProducts(database)
     shelf = EncoderShelf(model, lambda version: _encoder(settings, version))
@@ -79,6 +95,7 @@ def connected(settings: Settings) -> Services:
         pictures=Pictures(files, pictures),
         curating=Curating(model, vectors, own, cache(lambda: _bucket(settings)), catching_up.soon),
         catching_up=catching_up,
+        image_urls=image_urls,
         readiness=Readiness(
             {
                 "database": lambda: _answers(files.ping),

@@ -8,6 +8,7 @@ TejidoError
     ├── KeyInvalid, ObjectMissing, StorageUnreachable, StorageRefused     the object store
     ├── ShardDamaged                                                      one file of products
     ├── DatabaseUnreachable, DatabaseRefused, DatabaseNotReady            PostgreSQL
+    ├── OfferInvalid                                                      what a client offers to publish
     ├── FilterInvalid                                                     a question about products
     └── VectorsInvalid, IndexVersionMissing, IndexStateInvalid, IndexRecallLow   the vector index
 """
@@ -138,6 +139,12 @@ class DatabaseNotReady(CatalogError):
     """The database lacks the tables: its migrations have not run."""
 
     code = "catalog.database_not_ready"
+
+
+class OfferInvalid(CatalogError):
+    """What a client offers to publish is no product as ours are."""
+
+    code = "catalog.offer_invalid"
 
 
 class FilterInvalid(CatalogError):

@@ -83,8 +83,13 @@ TREE: dict[str, Command | Group] = {
         },
     ),
     "client": Group(
-        "Add clients to a deployment in containers.",
-        {"add": Command("cli.client.add")},
+        "Add clients to a deployment in containers; publish what they keep to themselves.",
+        {
+            "add": Command("cli.client.add"),
+            "publish": Command("cli.client.publish"),
+            "wave": Command("cli.client.wave"),
+            "published": Command("cli.client.published"),
+        },
     ),
     "setup": Group(
         "What docker-compose.yaml runs before the services start.",

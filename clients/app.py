@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import wraps
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from core.errors import TejidoError
 from core.logs import about, configure_logs
 from core.settings import load_settings
 from federation.config import FederationConfig
-from federation.wire import from_record
+from federation.wire import from_record, to_record
 
 if TYPE_CHECKING:
     from clients.faults import Faults
@@ -101,6 +103,35 @@ def train(message: Message, context: Context) -> RecordDict:
     seconds = {"encode_seconds": round(learned.encode_seconds, 2), "train_seconds": round(learned.train_seconds, 2)}
     log.info("trained", products=learned.examples, loss=round(learned.loss, 4), **seconds)
     return update_message(as_sent(arrays, faults) if faults.attack else arrays, task, learned)
+
+
+@app.query("publish")
+@_replying
+def publish(message: Message, context: Context) -> RecordDict:
+    """Embed a page of what this client has decided to publish; what is told of it goes back, and no picture."""
+    from clients.publishing import Request, publish_page
+    from federation.torch_fixes import compute_alone
+
+    compute_alone()
+    request = Request.of(message.content.config_records["config"])
+    page = publish_page(
+        _dataset(context),
+        request,
+        message.content.array_records["arrays"],
+        cache=load_settings().features_dir,
+        now=datetime.now(UTC),
+    )
+    told = ConfigRecord(
+        {
+            "products": json.dumps(page.offers),
+            "published": page.published,
+            "is-last": page.is_last,
+            "revision": page.revision,
+            "model-hash": request.model_hash,
+            "page": request.page,
+        }
+    )
+    return RecordDict({"page": told, "arrays": to_record({"vectors": page.vectors}, encoding="fp16")})
 
 
 def read_task(content: RecordDict) -> Task:

@@ -3,7 +3,10 @@
 ClientError
 ├── ClientMisconfigured   the process does not know whose partition it serves
 ├── PartitionStale        the bucket holds another catalogue version than the run is about
-└── BaseMismatch          the coordinator trains another base than this client has
+├── BaseMismatch          the coordinator trains another base than this client has
+├── NotPublishing         the client has not decided to publish anything, or not yet
+├── PublicationWithdrawn  the client has withdrawn what it published
+└── PublicationUnreadable what the client has decided to publish cannot be read, so nothing is
 
 SimulatedCrash            none of these: nobody answers in words when it crashes
 """
@@ -35,6 +38,24 @@ class BaseMismatch(ClientError):
     """The coordinator asks for another base model than the client has; features would not fit."""
 
     code = "clients.base_mismatch"
+
+
+class NotPublishing(ClientError):
+    """The client has not decided to publish anything, or not yet."""
+
+    code = "clients.not_publishing"
+
+
+class PublicationWithdrawn(ClientError):
+    """The client has withdrawn what it published."""
+
+    code = "clients.publication_withdrawn"
+
+
+class PublicationUnreadable(ClientError):
+    """What the client has decided to publish cannot be read, so nothing is published."""
+
+    code = "clients.publication_unreadable"
 
 
 class SimulatedCrash(RuntimeError):

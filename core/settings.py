@@ -6,6 +6,7 @@ one for each client, so that no secret stands on a command line and no client pr
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cache
 from pathlib import Path
@@ -90,6 +91,20 @@ class Settings(BaseSettings):
     """Set in simulated processes only, as JSON; a process with a bucket of its own refuses to work with it."""
     clients_file: Path | None = None
     """JSON list of client buckets (0600), for the operator's ETL only."""
+    readers_file: Path | None = None
+    """JSON list of buckets with the keys of users who may read pictures and nothing else (0600), for the API only."""
+    publishing_page: int = Field(default=1000, ge=1, le=2000)
+    """Products that a client embeds and sends at a time, when it publishes."""
+    publishing_page_s: float = Field(default=600.0, gt=0)
+    """How long one such page may take; the first includes encoding the pictures."""
+    publishing_wait_s: float = Field(default=20.0, ge=0)
+    """How long a wave waits for a client that has published before and is not online."""
+    publishing_deadline_s: float = Field(default=3600.0, gt=0)
+    """How long a wave may take in all."""
+    publishing_attempts: int = Field(default=3, ge=1)
+    """How often in a row a client is asked for the same page; and how many waves a new index version is given."""
+    publishing_coverage: float = Field(default=0.99, gt=0, le=1)
+    """Share of each client's published products that a new index version must hold, or an old one stays for them."""
     mlflow_uri: str | None = None
     airflow_url: str | None = None
     airflow_username: str = "admin"
@@ -112,8 +127,6 @@ class Settings(BaseSettings):
     """URL of the OpenTelemetry collector (OTLP over HTTP) that traces go to; unset: there are none."""
     actor: str | None = None
     """Who acts, for the trail of model changes; the user and machine of this process when unset."""
-    encoding_precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """What queries are encoded in, and products for an index; ``auto`` measures. Training is always float32."""
     progress_key: str | None = None
     """Valkey key under which this process shares its progress; see core.progress."""
 
@@ -147,6 +160,21 @@ class Settings(BaseSettings):
                 hint=f"Put a random token of at least {MIN_TOKEN_CHARS} into it: `openssl rand -hex 32`.",
             )
         return token
+
+    def readers(self) -> list[Bucket]:
+        """Buckets whose pictures browsers may load where they lie, with read-only keys; none where none are named.
+
+        Raises:
+            SettingsError: the file cannot be read.
+        """
+        if self.readers_file is None:
+            return []
+        try:
+            return [Bucket(**entry) for entry in json.loads(self.readers_file.read_text())]
+        except (OSError, ValueError, TypeError) as error:
+            raise SettingsError(
+                f"TEJIDO_READERS_FILE cannot be read ({type(error).__name__}).", hint="See docs/how-to/publishing.md."
+            ) from None
 
     def platform_bucket(self, bucket: str) -> Bucket:
         """One of this process's own buckets: ``data``, ``mlflow`` or ``checkpoints`` on the platform."""

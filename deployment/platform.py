@@ -48,6 +48,8 @@ class Platform:
     keys: Keys
     notify_url: str = ""
     """Where failures and judgements are posted; the operator's to give."""
+    readers: str = ""
+    """Buckets with read-only keys, as JSON, for the API to sign pictures' URLs with; the operator's to give."""
 
     def write(self, root: Path, owners: Owners) -> None:
         """Write every share below ``root``; what exists keeps its secrets."""
@@ -117,6 +119,8 @@ class Platform:
     def _api(self, share: Share) -> None:
         values = {"signing_key_dir": DATA / "signing", "mlflow_uri": addresses.MLFLOW}
         values |= {"metrics_token_file": MOUNT / self._scraper(share).name}
+        if self.readers:
+            values["readers_file"] = MOUNT / share.write("readers.json", self.readers).name
         write_environment(share.folder / "settings.env", {**self._stores(), **self._catalogue(), **values})
 
     def _scraper(self, share: Share) -> Path:

@@ -11,7 +11,7 @@ from deployment.platform import Owners
 AIRFLOWS = ("airflow-logs", "cache-worker")
 SHARED = ("clients", "flwr")
 """Read and written by the operator's commands, wherever they run: by the platform's user, and by Airflow's."""
-NOTIFY_URL = "notify-url"
+NOTIFY_URL, READERS = "notify-url", "readers.json"
 PRIVATE, GROUP = 0o700, 0o2770
 AIRFLOW_FILES = {
     "variables.yaml": "# Airflow's variables: NAME: value\n{}\n",
@@ -36,7 +36,15 @@ def give_client_volumes(root: Path, owner: int) -> None:
 
 def read_notify_url(folder: Path) -> str:
     """The web hook's address, which an operator may have put into a file; it often holds a token."""
-    path = folder / NOTIFY_URL
+    return _given(folder / NOTIFY_URL)
+
+
+def read_readers(folder: Path) -> str:
+    """Buckets and the keys of users who may read their pictures, which an operator may have put into a file."""
+    return _given(folder / READERS)
+
+
+def _given(path: Path) -> str:
     return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 

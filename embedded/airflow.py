@@ -23,10 +23,10 @@ USER = "admin"
 PARALLELISM = 4
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 # A person's own machine trains when it is told to, not by night, unless that is asked for.
-DAG_SETTINGS = {"TEJIDO_FINETUNE_SCHEDULE": ""}
+DAG_SETTINGS = {"TEJIDO_FINETUNE_SCHEDULE": "", "TEJIDO_WAVE_SCHEDULE": ""}
 HANDED_ON = (
     *("TEJIDO_FINETUNE_SCHEDULE", "TEJIDO_HOUSEKEEPING_SCHEDULE", "TEJIDO_KEEP_DAYS", "TEJIDO_KEEP_RUNS"),
-    "TEJIDO_NOTIFY_URL",
+    *("TEJIDO_NOTIFY_URL", "TEJIDO_WAVE_SCHEDULE"),
 )
 """What the DAGs read, from the environment of whoever starts the stack."""
 CLEAN_EVERY_DAYS = 7

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from core.files import write_secret
-from core.settings import ClientBucket, Settings
+from core.settings import Bucket, ClientBucket, Settings
 from embedded.state import StateFolder
 
 
@@ -34,8 +35,8 @@ def client_environment(state: StateFolder, bucket: ClientBucket) -> dict[str, ob
     }
 
 
-def write_clients_file(path: Path, buckets: list[ClientBucket]) -> None:
-    """Write every client's bucket with its keys (0600): the operator's ETL writes the partitions."""
+def write_buckets(path: Path, buckets: Sequence[Bucket]) -> None:
+    """Write buckets with keys (0600): every client's own, as the operator's ETL fills them, or those of readers."""
     entries = [{**bucket.model_dump(), "secret_key": bucket.secret_key.get_secret_value()} for bucket in buckets]
     write_secret(path, json.dumps(entries, indent=2).encode())
 

@@ -15,7 +15,7 @@ from embedded.environments import (
     client_env_path,
     client_environment,
     platform_env_path,
-    write_clients_file,
+    write_buckets,
 )
 from embedded.errors import ClientsInvalid
 from embedded.mlflow import Mlflow
@@ -54,7 +54,8 @@ class Layout:
         by_slug = {service.slug: service for service in self.services}
         stores = {s.owner: s for s in self.services if isinstance(s, ObjectStore)}
         buckets = [stores[f"client-{client}"].client_bucket(client) for client in self.clients]
-        write_clients_file(self.state.run / "clients.json", buckets)
+        write_buckets(self.state.run / "clients.json", buckets)
+        write_buckets(self.state.run / "readers.json", [store.reader for store in stores.values()])
         for bucket in buckets:
             write_environment(client_env_path(self.state, bucket.name), client_environment(self.state, bucket))
         write_environment(platform_env_path(self.state), _platform_values(self.state, by_slug))
@@ -153,6 +154,7 @@ def _platform_values(state: StateFolder, by_slug: dict[str, Service]) -> dict[st
         "s3_access_key": store.access_key,
         "s3_secret_key": store.secret_key,
         "clients_file": state.run / "clients.json",
+        "readers_file": state.run / "readers.json",
         "superlink_connection": CONNECTION,
         "signing_key_dir": state.folder("secrets", "signing"),
         "metrics_token_file": state.secret_file("metrics-token"),

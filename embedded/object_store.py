@@ -1,6 +1,7 @@
 """S3 servers by ``nanio``: one for the platform, one for each client, each with keys of its own.
 
-nanio has no policies, so what keeps one client's data from another is that they are different servers.
+nanio has no policies, so what keeps one client's data from another is that they are different servers. Each has one
+more user, who may read single pictures: the API signs their URLs with its keys; see s3_app.py.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from catalog.published import PICTURES
 from core.settings import Bucket, ClientBucket
 from embedded.ports import LOOPBACK, Port
 from embedded.process import Command
@@ -17,6 +19,8 @@ from embedded.service import ServiceDefaults, answers
 from embedded.state import StateFolder
 
 PLATFORM = "platform"
+PLATFORM_PICTURES = "data"
+"""The bucket of products; of a client's, a reader may read what it has published."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +50,36 @@ class ObjectStore(ServiceDefaults):
         """One bucket of this server, with the keys that open it."""
         return Bucket(endpoint=self.url, access_key=self.access_key, secret_key=SecretStr(self.secret_key), bucket=name)
 
+    @property
+    def reader(self) -> Bucket:
+        """The bucket that holds pictures, with the keys of the user who may read them and nothing else."""
+        return Bucket(
+            endpoint=self.url,
+            access_key=self.state.secret(f"s3-{self.owner}-reader-access-key"),
+            secret_key=SecretStr(self.state.secret(f"s3-{self.owner}-reader-secret-key")),
+            bucket=PLATFORM_PICTURES if self.owner == PLATFORM else self.owner,
+        )
+
     def client_bucket(self, client: str) -> ClientBucket:
         """The only bucket of a client's server."""
         return ClientBucket(name=client, **dict(self.bucket(self.owner)))
 
     def command(self) -> Command:
         """The server in the foreground, keys in its environment."""
-        environment = {"NANIO_ACCESS_KEY": self.access_key, "NANIO_SECRET_KEY": self.secret_key}
+        reader = self.reader
+        prefix = f"/{PLATFORM_PICTURES}/" if self.owner == PLATFORM else f"/{self.owner}/{PICTURES}"
+        environment = {
+            "NANIO_ACCESS_KEY": self.access_key,
+            "NANIO_SECRET_KEY": self.secret_key,
+            "NANIO_READER_ACCESS_KEY": reader.access_key,
+            "NANIO_READER_SECRET_KEY": reader.secret_key.get_secret_value(),
+            "NANIO_READER_PREFIX": prefix,
+            "NANIO_DATA_DIR": str(self.state.folder("s3", self.owner)),
+        }
         where = ("--host", LOOPBACK, "--port", str(self.port.number))
-        folder = self.state.folder("s3", self.owner)
         quiet = ("--log-level", "warning", "--no-access-log")
-        return Command((sys.executable, "-m", "nanio", "serve", "--data-dir", str(folder), *where, *quiet), environment)
+        app = ("-m", "uvicorn", "embedded.s3_app:create_app", "--factory")
+        return Command((sys.executable, *app, *where, *quiet), environment, cwd=self.state.root)
 
     def is_ready(self) -> bool:
         """Whether it answers at all; without a signature it refuses, which is an answer."""

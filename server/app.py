@@ -13,15 +13,18 @@ from federation.config import FederationConfig
 from federation.torch_fixes import compute_alone
 from server.checkpoints import RunFolder
 from server.coordinator import coordinate
+from server.publishing import publish
 from server.stores import open_stores
 
+PUBLISH = "publish"
+"""The task of a run that asks clients for what they publish; any other is training."""
 app = ServerApp()
 log = structlog.get_logger(__name__)
 
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Coordinate the run; an error is written where whoever waits looks, then passed on to Flower."""
+    """Coordinate a run, or a wave; an error is written where whoever waits looks, then passed on to Flower."""
     configure_logs()
     compute_alone()
     settings = load_settings()
@@ -32,6 +35,9 @@ def main(grid: Grid, context: Context) -> None:
 
 def _coordinate(grid: Grid, context: Context, settings: Settings, folder: RunFolder) -> None:
     try:
+        if context.run_config.get("task") == PUBLISH:
+            publish(grid, open_stores(settings).checkpoints, folder)
+            return
         config, commit = FederationConfig.from_run_config(context.run_config), str(context.run_config["code-commit"])
         coordinate(grid, settings, config, folder, commit=commit)
     except TejidoError as error:

@@ -16,16 +16,18 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
 
 from federation.config import FederationConfig
+from server.wave_folder import Order
 
 __all__ = [
-    "Client", "Grid", "Mailbox", "Message", "Node", "Reply", "RoundTask", "preflight_question", "read_reply", "texts",
+    "Client", "Grid", "Mailbox", "Message", "Node", "Reply", "RoundTask", "preflight_question", "publishing_question",
+    "read_reply", "texts",
 ]  # fmt: skip
 POLL_S = 0.25
 LOOK_S = 2.0
 """How often the list of nodes is asked for while a reply is awaited: it tells which of them were started anew."""
 SPARE_S = 60.0
 MAX_REASON = 300
-QUESTION, TRAINING = MessageType.QUERY, MessageType.TRAIN
+QUESTION, TRAINING, PUBLISHING = MessageType.QUERY, MessageType.TRAIN, f"{MessageType.QUERY}.publish"
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,18 @@ class _Look:
 def preflight_question(config: FederationConfig) -> RecordDict:
     """What a client is asked before it takes part."""
     return RecordDict({"config": ConfigRecord(dict(config.to_run_config()))})
+
+
+def publishing_question(order: Order, page: int, arrays: ArrayRecord) -> RecordDict:
+    """What a client is asked that may publish products of its own."""
+    values: dict[str, Any] = {
+        "spec": order.spec,
+        "model-hash": order.model_hash,
+        "base-hash": order.base_hash,
+        "page": page,
+        "page-size": order.page_size,
+    }
+    return RecordDict({"arrays": arrays, "config": ConfigRecord(values)})
 
 
 def read_reply(client: Client, message: Message | None, reason: str) -> Reply:

@@ -52,7 +52,9 @@ def clean_checkpoints(store: ObjectStore, *, keep_runs: int, before: datetime) -
     finished.sort(key=lambda folder: touched[folder.name], reverse=True)
     trimmed = [f.name for f in finished[keep_runs:] if f.trim(int(results[f.name]["chosen_round"]))]
     # A run without a status was begun this very moment, or is none of ours.
-    lost = [f.name for f in folders if not results[f.name] and touched[f.name] and _is_before(touched[f.name], before)]
+    # A wave keeps nothing: whoever started it removes its folder, unless it died.
+    unfinished = [f.name for f in folders if "chosen_round" not in results[f.name]]
+    lost = [name for name in unfinished if touched[name] and _is_before(touched[name], before)]
     for name in lost:
         delete_all(store, f"{name}/")
     return trimmed, lost

@@ -14,6 +14,8 @@ from catalog.own_products import OwnProducts
 from core.progress import Progress
 from core.settings import Settings
 from federation.features import Activations
+from server.calibrating import calibrate_for
+from server.coverage_gate import bring_published, left_behind
 from server.errors import ChampionChanged
 from server.gallery import Gallery, load_gallery
 from server.index_notice import announce_index
@@ -39,11 +41,13 @@ class Champion(Protocol):
 def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False) -> dict[str, Any]:
     """Build, verify and swap in an index version of the champion over the live catalogue and curators' products.
 
+    What clients have published they embed themselves, with this model: the swap waits for them, see coverage_gate.py.
     The towers run only for products that were never encoded before. Nothing happens when the live version has this
     model and this catalogue already, unless ``rebuild``.
 
     Returns:
-        The live version's fields, ``up_to_date`` (nothing was built) and ``seconds``.
+        The live version's fields, ``up_to_date`` (nothing was built), ``seconds``, and ``left_behind``: products of
+        clients that are found in an older version only, which stays for them.
 
     Raises:
         ModelMissing: nothing was promoted yet.
@@ -59,7 +63,7 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
         index, own = IndexStore(database), OwnProducts(database)
         live = index.live()
         if live and not rebuild and _is_current(live, model, manifest.version):
-            return _answer(live, began, up_to_date=True)
+            return _answer(live, began, up_to_date=True) | left_behind(settings, live)
         gallery = load_gallery(
             store,
             manifest,
@@ -70,12 +74,15 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
         )
         version = _begin(index, gallery, model, progress, more=own.count())
         embed_own(own, version, model, store, features_dir=settings.features_dir, progress=progress)
+        bring_published(settings, version, progress)
         _finish(index, version, gallery, model, progress)
+        # Before it goes live: from then on, what clients have not embedded yet is found beside it.
+        calibrate_for(settings, version)
         require_champion(Tracker(tracking_uri(settings)), model.version)
         swapped = index.swap(version)
         announce_index(settings, swapped.id)
         index.drop_retired(keep=KEEP_RETIRED)
-    return _answer(swapped, began, up_to_date=False)
+    return _answer(swapped, began, up_to_date=False) | left_behind(settings, swapped)
 
 
 def require_champion(tracker: Champion, version: str) -> None:

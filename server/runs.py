@@ -209,7 +209,7 @@ class Watch:
 
     def _tell(self, status: dict[str, Any]) -> None:
         stage = status.get("stage")
-        if stage in ("encoding", "rounds"):
+        if stage in ("encoding", "rounds", "publishing"):
             self.progress.update(stage, status["done"], status["total"], status.get("message", ""))
         elif stage and stage != "completed":
             self.progress.update("rounds", 0, None, f"{stage}: {status.get('message', '')}")

@@ -6,10 +6,21 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import strawberry
+from anyio.to_thread import run_sync
+from strawberry.types import Info
 from strawberry.utils.str_converters import to_camel_case
 
+from api.context import QueryContext
 from api.schema.permissions import readable
 from catalog import store
+
+
+async def image_url(root: FashionFile, info: Info[QueryContext, None]) -> str | None:
+    """Signed when it is asked for, after the field's permission was checked."""
+    urls = info.context.services.image_urls
+    if urls.takes_time(root.s3_path):
+        return await run_sync(urls.of, root.id, root.s3_path)
+    return urls.of(root.id, root.s3_path)
 
 
 @strawberry.type(description="One published product: its metadata and where its picture is stored.")
@@ -19,6 +30,11 @@ class FashionFile:
     id: int = readable(description="The product's number.")
     filename: str = readable(description="Name of the picture's file.")
     s3_path: str = readable(description="Where the picture is stored.")
+    image_url: str | None = readable(
+        resolver=image_url,
+        description="Where a browser can load the picture for some minutes; relative to this API where it serves it, "
+        "null where no browser reaches it.",
+    )
     gender: str | None = readable(description="Men, Women, Boys, Girls or Unisex.")
     master_category: str | None = readable(description="Apparel, Footwear, Accessories …")
     sub_category: str | None = readable(description="Topwear, Shoes, Bags …")

@@ -22,11 +22,12 @@ from psycopg.types.json import Jsonb
 from catalog.errors import IndexRecallLow, IndexStateInvalid, VectorsInvalid
 from catalog.filters import ATTRIBUTES, ProductFilter
 from catalog.index.graphs import build_graphs
+from catalog.index.left_behind import note_left_behind
 from catalog.index.reader import IndexReader, census_of
 from catalog.index.records import Graph, IndexVersion, RecallBucket
 from catalog.index.vectors import COPY_END, COPY_HEADER, checked_vectors, copy_rows
 from catalog.index.verification import GRAPH_QUERIES, measured, tuned
-from catalog.index.versions import INDEX, drop, vectors_of, version_of
+from catalog.index.versions import INDEX, drop, unneeded, vectors_of, version_of
 
 MIN_RECALL = 0.9
 NO_FILTER = ProductFilter()
@@ -153,19 +154,20 @@ class IndexStore(IndexReader):
             if known.state != "live":
                 connection.execute(INDEX["retire_live"])
                 connection.execute(INDEX["make_live"], {"id": version})
+                note_left_behind(connection)
             return version_of(connection, version)
 
     def drop_retired(self, *, keep: int = 1) -> list[int]:
-        """Drop retired versions but the last ``keep`` that were live; returns the ids dropped."""
+        """Drop retired versions but the last ``keep`` and those that clients' products need; returns the ids."""
         with self._database.transaction() as connection:
             rows = connection.execute(INDEX["superfluous"], {"keep": keep}).fetchall()
-            return drop(connection, [row[0] for row in rows])
+            return drop(connection, unneeded(connection, [row[0] for row in rows]))
 
     def drop_outdated(self, before: datetime) -> list[int]:
-        """Drop versions that do not answer queries any more and are older; returns the ids dropped."""
+        """Drop versions that do not answer queries any more and are older, likewise; returns the ids dropped."""
         with self._database.transaction() as connection:
             rows = connection.execute(INDEX["outdated"], {"before": before}).fetchall()
-            return drop(connection, [row[0] for row in rows])
+            return drop(connection, unneeded(connection, [row[0] for row in rows]))
 
 
 def _as_json(records: Sequence[Graph] | Sequence[RecallBucket]) -> Jsonb:

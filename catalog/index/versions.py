@@ -10,7 +10,7 @@ from catalog.errors import IndexStateInvalid, IndexVersionMissing
 from catalog.index.records import IndexVersion, State
 from catalog.sql import queries
 
-INDEX = queries("index.sql")
+INDEX, PUBLISHED = queries("index.sql"), queries("publications.sql")
 ROWS = kwargs_row(IndexVersion.of_row)
 
 
@@ -44,6 +44,32 @@ def gone(number: int) -> IndexVersionMissing:
     return IndexVersionMissing(
         f"Index version {number} does not exist (any more).", hint="`tejido index status` lists those that do."
     )
+
+
+def unneeded(connection: Connection, numbers: list[int]) -> list[int]:
+    """Those of these versions without which every product that a client published is still found.
+
+    The platform cannot embed such a product again: where a version is the first that has it, the version stays.
+    """
+    searchable = [row[0] for row in connection.execute(PUBLISHED["searchable"])]
+    if not set(numbers) & set(searchable):
+        return numbers
+    needed = {searchable[place] for place, *_ in connection.execute(holders_query(searchable))}
+    return [number for number in numbers if number not in needed]
+
+
+def holders_query(searchable: list[int]) -> sql.Composed:
+    """Which of these versions is the first to hold each published product, counted by its place and by owner."""
+    return PUBLISHED["holders"].format(held=held_query(searchable))
+
+
+def held_query(searchable: list[int]) -> sql.Composed:
+    """Every vector of a product that did not come with the catalogue, with the place of its version in this list."""
+    parts = [
+        PUBLISHED["held_by"].format(place=sql.Literal(place), vectors=vectors_of(number))
+        for place, number in enumerate(searchable)
+    ]
+    return sql.SQL(" UNION ALL ").join(parts)
 
 
 def drop(connection: Connection, numbers: list[int]) -> list[int]:

@@ -10,7 +10,7 @@ import typer
 from cli.output import Format, FormatOption, emit
 from deployment.keys import Keys
 from deployment.platform import Owners, Platform
-from deployment.volumes import give_volumes, read_notify_url, write_airflow_files
+from deployment.volumes import give_volumes, read_notify_url, read_readers, write_airflow_files
 
 KeysOption = Annotated[Path, typer.Option(help="Folder of all secrets; no service sees it.")]
 SharesOption = Annotated[Path, typer.Option(help="Folder with one folder a service.")]
@@ -30,7 +30,7 @@ def files(
     owners = Owners(owner, airflow_owner)
     store = Keys(keys)
     with store.locked():
-        platform = Platform(store, notify_url=read_notify_url(secrets))
+        platform = Platform(store, notify_url=read_notify_url(secrets), readers=read_readers(secrets))
         platform.write(shares, owners)
         platform.write_connection(volumes / "flwr")
     give_volumes(volumes, owners)

@@ -72,7 +72,7 @@ def airflow(settings: Settings) -> Iterator[Airflow]:
     """Its REST API, with all DAGs read."""
     password = Path(settings.required("airflow_password_file")).read_text()
     client = Airflow(settings.required("airflow_url"), username=settings.airflow_username, password=password)
-    for dag_id in ("catalog_etl", "federated_finetune", "index_catalog", "housekeeping"):
+    for dag_id in ("catalog_etl", "federated_finetune", "index_catalog", "housekeeping", "client_wave"):
         client.wait_for_dag(dag_id)
     yield client
     client._http.close()

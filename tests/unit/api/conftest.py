@@ -18,6 +18,7 @@ from api.context import Services
 from api.curating import Curating
 from api.encoder_shelf import EncoderShelf
 from api.health import Readiness
+from api.image_urls import ImageUrls
 from api.limits import LoginLimits, SearchLimits
 from api.live_model import LiveModel
 from api.metrics import ApiMetrics
@@ -27,16 +28,19 @@ from api.search import Search
 from api.vectors import QueryVectors
 from catalog.objects import DirectoryStore
 from core.settings import Settings
+from security.links import PictureLinks
 from security.signing_keys import SigningKeys
 from security.tokens import AccessTokens
 from server.overview import Overview
 from tests.unit.api.fakes import (
     PASSWORD_HASH,
+    READER,
     SCRAPER_TOKEN,
     SEARCHES_PER_MINUTE,
     FakeEncoder,
     FakeIndex,
     FakePictures,
+    FakeReader,
     FakeRows,
     FakeValkey,
     Parts,
@@ -71,6 +75,7 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
         pictures=Pictures(files, FakePictures(bucket.objects)),
         curating=Curating(model, vectors, own, lambda: bucket, catching_up.soon),
         catching_up=catching_up,
+        image_urls=ImageUrls(PictureLinks(b"a key for tests" * 3), {"client-aurora": FakeReader()}, (READER,)),
         readiness=Readiness({"database": files.ping, "search": model.missing}),
         operations=Operations(Settings(_env_file=None), lambda: overview, deeds),
         search_limits=SearchLimits(valkey, SEARCHES_PER_MINUTE),

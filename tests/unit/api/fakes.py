@@ -29,6 +29,7 @@ PASSWORD = "a password for tests"
 SEARCHES_PER_MINUTE = 60
 SCRAPER_TOKEN = "a token for scrapers in tests"
 PASSWORD_HASH = hash_password(PASSWORD)
+READER = "https://pictures.example"
 WRITTEN = datetime(2026, 11, 23, 12, tzinfo=UTC)
 COLOURS = ("Red", "Green", "Blue", "Black")
 
@@ -229,6 +230,14 @@ class FakePictures:
         if number > 50:
             raise ObjectMissing(f"{s3_path} is not there.")
         return picture_of(number)
+
+
+class FakeReader:
+    """Signs like S3 does, for a bucket that browsers reach."""
+
+    def url(self, key: str, *, valid_s: int) -> str:
+        assert 0 < valid_s <= 300
+        return f"{READER}/client-aurora/{key}?X-Amz-Expires={valid_s}"
 
 
 @dataclass

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from api.errors import SearchNotReady
-from api.live_model import LiveModel
+from api.live_model import LiveModel, OlderModel
 from api.ports import Encoder
 from catalog.errors import DatabaseUnreachable
 from catalog.index import IndexVersion
+from catalog.index.left_behind import Straggling
 from tests.unit.api.fakes import FakeEncoder, FakeIndex, FakeRows
 
 
@@ -72,6 +73,60 @@ def test_an_index_of_the_same_model_reuses_the_loaded_encoder() -> None:
     index.swap(3, "5")
     model.refresh()
     assert loader.loaded == [1, 3]
+
+
+def test_an_older_version_that_still_answers_is_held_beside_with_its_own_model() -> None:
+    index, loader, beside = FakeIndex(FakeRows()), Loader(), list[Straggling]()
+    index.swap(1, "1")
+    model = LiveModel(index.live, loader, older=lambda live: beside)
+    model.refresh()
+    old = model.current().index
+    encoder = model.current().encoder
+    index.swap(2, "2")
+    beside.append(Straggling(old, 20, {}))
+    refreshed: list[tuple[OlderModel, ...]] = []
+
+    def look(live: int) -> list[Straggling]:
+        refreshed.append(model.current().older)
+        return beside
+
+    model._older = look
+    model.refresh()
+    assert refreshed[-1], "from the moment of the swap on"
+    loaded = model.current()
+    assert (loaded.index.id, [o.model.index.id for o in loaded.older]) == (2, [1])
+    assert loader.loaded == [1, 2]
+    model.refresh()
+    assert model.current() is loaded
+    # Fewer products are left: nothing is loaded again.
+    beside[:] = [Straggling(old, 5, {})]
+    model.refresh()
+    assert [o.straggling.products for o in model.current().older] == [5]
+    assert model.current().older[0].model.encoder is loaded.older[0].model.encoder is encoder
+    beside.clear()
+    model.refresh()
+    assert model.current().older == ()
+    assert model.current().encoder is loaded.encoder
+    assert loader.loaded == [1, 2]
+
+
+def test_the_live_version_answers_though_the_model_of_an_older_one_cannot_be_had() -> None:
+    index, loader = FakeIndex(FakeRows()), Loader()
+    index.swap(1, "1")
+    model = LiveModel(index.live, loader)
+    model.refresh()
+    gone = model.current().index
+    index.swap(2, "2")
+    attempts = iter([[], [DatabaseUnreachable("gone")]])
+
+    def load(version: IndexVersion) -> Encoder:
+        loader.failures[:] = next(attempts)
+        return loader(version)
+
+    model = LiveModel(index.live, load, older=lambda live: [Straggling(gone, 20, {})])
+    with pytest.raises(DatabaseUnreachable):
+        model.refresh()
+    assert (model.current().index.id, model.current().older) == (2, ())
 
 
 def test_while_the_next_model_loads_the_last_one_answers() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -223,3 +224,10 @@ def test_the_log_names_the_user_and_not_what_was_asked(capsys: pytest.CaptureFix
     (line,) = [line for line in capsys.readouterr().err.splitlines() if '"answered"' in line]
     assert '"user": "ana"' in line
     assert "wish" not in line
+
+
+def test_a_product_of_no_split_is_shown_like_any_other(client: TestClient, parts: Parts) -> None:
+    parts.files.rows[0] = replace(parts.files.rows[0], split=None, origin="published", owner="aurora")
+    answer = client.get("/v1/files", params={"first": 1})
+    assert answer.status_code == 200, answer.text
+    assert '"split":null' in answer.text

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-FILES = ("catalog_etl", "federated_finetune", "index_catalog", "housekeeping")
+FILES = ("catalog_etl", "federated_finetune", "index_catalog", "housekeeping", "client_wave")
 
 
 def drawn(name: str) -> dict[str, Any]:

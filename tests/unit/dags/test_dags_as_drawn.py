@@ -77,6 +77,7 @@ def test_assets_start_the_next_dag_and_only_where_something_was_made(found: dict
         "federated_finetune": "AssetOrTimeSchedule",
         "index_catalog": "AssetTriggeredTimetable",
         "housekeeping": "CronTriggerTimetable",
+        "client_wave": "CronTriggerTimetable",
     }
 
 
@@ -95,9 +96,9 @@ def test_training_is_tried_again_often_enough_to_outlive_a_restart(found: dict[s
 
 
 def test_without_a_time_nothing_runs_by_the_clock(tmp_path: Path) -> None:
-    quiet = look(tmp_path, TEJIDO_FINETUNE_SCHEDULE="", TEJIDO_HOUSEKEEPING_SCHEDULE="")
+    quiet = look(tmp_path, TEJIDO_FINETUNE_SCHEDULE="", TEJIDO_HOUSEKEEPING_SCHEDULE="", TEJIDO_WAVE_SCHEDULE="")
     assert quiet["dags"]["federated_finetune"]["schedule"] == "AssetTriggeredTimetable"
-    assert quiet["dags"]["housekeeping"]["schedule"] == "NullTimetable"
+    assert quiet["dags"]["housekeeping"]["schedule"] == quiet["dags"]["client_wave"]["schedule"] == "NullTimetable"
 
 
 def test_the_trigger_tells_how_the_wait_ended_and_ends_its_command_with_itself(found: dict[str, Any]) -> None:

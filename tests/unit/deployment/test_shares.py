@@ -15,7 +15,7 @@ from core.settings import load_settings
 from deployment.clients import Client
 from deployment.keys import Keys
 from deployment.platform import Owners, Platform
-from deployment.volumes import read_notify_url
+from deployment.volumes import read_notify_url, read_readers
 
 ME = Owners(os.getuid(), os.getuid())
 HOLDERS = {
@@ -91,6 +91,15 @@ def test_a_web_hook_is_told_to_those_who_post(keys: Keys, tmp_path: Path) -> Non
     assert told == {"operator", "worker"}
     settings = load_settings(tmp_path / "shares" / "worker" / "settings.env")
     assert settings.required("notify_url") == "https://chat/hook?token=hidden"
+
+
+def test_keys_that_read_pictures_are_told_to_the_api_alone(keys: Keys, tmp_path: Path) -> None:
+    reader = {"endpoint": "https://s3", "access_key": "r", "secret_key": "only-reads", "bucket": "client-aurora"}
+    (tmp_path / "readers.json").write_text(json.dumps([reader]))
+    Platform(keys, readers=read_readers(tmp_path)).write(tmp_path / "shares", ME)
+    assert {name for name, text in written(keys, tmp_path / "shares").items() if "only-reads" in text} == {"api"}
+    settings = load_settings(tmp_path / "shares" / "api" / "settings.env")
+    assert settings.readers_file == Path("/run/tejido/readers.json")
 
 
 def test_there_need_be_no_web_hook(tmp_path: Path) -> None:

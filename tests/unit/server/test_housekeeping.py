@@ -48,5 +48,7 @@ def test_runs_that_broke_off_stay_while_somebody_may_go_on_with_them(store: Dire
     run(store, "fresh", days_ago=29, is_finished=False)
     run(store, "stale", days_ago=31, is_finished=False)
     store.put("begun/run.json", b"{}")
-    assert clean_checkpoints(store, keep_runs=1, before=MONTH_AGO) == ([], ["stale"])
+    # A wave whose starter died after it had ended.
+    run(store, "wave-1", days_ago=31, is_finished=False).finish({"clients": {}})
+    assert clean_checkpoints(store, keep_runs=1, before=MONTH_AGO) == ([], ["stale", "wave-1"])
     assert {key.split("/")[0] for key in store.list("")} == {"fresh", "begun"}

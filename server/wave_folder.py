@@ -1,0 +1,107 @@
+"""A wave's folder in ``s3://checkpoints``: what publishing clients are asked, and what they sent, page by page.
+
+    <wave>/order.json                  which model, how many products at a time, how long
+    <wave>/trained.safetensors         the model's trained tensors
+    <wave>/pages/<client>/0000.f16     vectors: half floats, row by row
+    <wave>/pages/<client>/0000.json    what is told of each product, and how many vectors there are; written last
+    <wave>/status.json, result.json    as of a federated run
+
+The coordinator has no way to the database: whoever has started the wave brings the pages into the index, and removes
+the folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog.objects import ObjectStore, delete_all
+from catalog.published import Offer, checked_offer
+from federation.tensors import Tensors, from_safetensors, to_safetensors
+
+PREFIX = "wave-"
+"""How the names of all such folders begin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a wave is about."""
+
+    spec: str
+    """The model's description; see federation.spec."""
+    model_version: str
+    model_hash: str
+    base_hash: str
+    dimension: int
+    expected: tuple[str, ...] = ()
+    """Clients that have products in the index: the wave waits some time for them to come online."""
+    page_size: int = 1000
+    page_s: float = 600.0
+    """How long one page may take; the first one includes encoding on the client."""
+    wait_s: float = 20.0
+    """How long to wait for a client that is not online."""
+    deadline_s: float = 3600.0
+    """Of the whole wave."""
+    attempts: int = 3
+    """How often in a row a client is asked for the same page."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One page of one client, validated."""
+
+    offers: tuple[Offer, ...]
+    vectors: NDArray[np.float16]
+    """(N, D)"""
+
+
+class WaveFolder:
+    """Reads and writes what is a wave's own; status and result are `server.checkpoints.RunFolder`'s."""
+
+    def __init__(self, store: ObjectStore, name: str) -> None:
+        self._store, self.name = store, name
+
+    def begin(self, order: Order, state: Tensors) -> None:
+        """Write down what is asked."""
+        self._store.put(f"{self.name}/trained.safetensors", to_safetensors(state))
+        self._store.put(f"{self.name}/order.json", json.dumps(asdict(order)).encode())
+
+    def order(self) -> Order:
+        """What is asked."""
+        values: dict[str, Any] = json.loads(self._store.get(f"{self.name}/order.json"))
+        return Order(**{**values, "expected": tuple(values["expected"])})
+
+    def state(self) -> Tensors:
+        """The model's trained tensors."""
+        return from_safetensors(self._store.get(f"{self.name}/trained.safetensors"))
+
+    def put_page(self, client: str, number: int, sent: Sent) -> None:
+        """Keep one page."""
+        told = {"shape": sent.vectors.shape, "products": [asdict(offer) for offer in sent.offers]}
+        self._store.put(f"{self._page(client, number)}.f16", np.ascontiguousarray(sent.vectors, np.float16).tobytes())
+        self._store.put(f"{self._page(client, number)}.json", json.dumps(told).encode())
+
+    def pages(self, client: str, count: int) -> Iterator[Sent]:
+        """The first ``count`` pages of a client, in order.
+
+        Raises:
+            ObjectMissing: one is not there.
+            OfferInvalid: somebody has changed it.
+        """
+        for number in range(count):
+            told = json.loads(self._store.get(f"{self._page(client, number)}.json"))
+            data = self._store.get(f"{self._page(client, number)}.f16")
+            vectors = np.frombuffer(data, np.float16).reshape(told["shape"])
+            yield Sent(tuple(checked_offer(product) for product in told["products"]), vectors)
+
+    def remove(self) -> None:
+        """Forget all of it."""
+        delete_all(self._store, f"{self.name}/")
+
+    def _page(self, client: str, number: int) -> str:
+        return f"{self.name}/pages/{client}/{number:04d}"

@@ -1,0 +1,100 @@
+"""Products that the live version lacks are asked for in their own space, and stand where their scores say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pytest
+
+from api.asked import Asked
+from api.beside import Beside, Found, with_older
+from api.live_model import LoadedModel, OlderModel
+from api.ports import Vectors
+from api.vectors import QueryVectors
+from catalog.errors import IndexVersionMissing
+from catalog.filters import ProductFilter
+from catalog.index import BEGINNING, Answer, Place
+from catalog.index.left_behind import Kind, Straggling
+from catalog.index.records import Hit
+from tests.unit.api.fakes import FakeEncoder, FakeIndex, FakeRows, FakeValkey, vector_of
+
+
+@dataclass
+class FakeOlder:
+    """Remembers what it is asked."""
+
+    hits: Sequence[Hit] = (Hit(1_000_000_001, 0.8), Hit(1_000_000_002, 0.2))
+    asked: list[tuple[int, Vectors, Kind]] = field(default_factory=list)
+    is_gone: bool = False
+
+    def search(
+        self, straggling: Straggling, vector: Vectors, k: int, *, kind: Kind, filters: ProductFilter, after: Place
+    ) -> list[Hit]:
+        if self.is_gone:
+            raise IndexVersionMissing("gone")
+        self.asked.append((straggling.version.id, vector, kind))
+        return list(self.hits)[:k]
+
+
+@pytest.fixture
+def model() -> LoadedModel:
+    """Version 2 is live, and version 1 answers beside it."""
+    index = FakeIndex(FakeRows())
+    index.swap(1, "1")
+    assert index.version is not None
+    old = LoadedModel(index.version, FakeEncoder(space=1))
+    index.swap(2, "2")
+    live = LoadedModel(index.version, FakeEncoder(space=2))
+    return replace(live, older=(OlderModel(Straggling(old.index, 2, {}), old),))
+
+
+def beside(older: FakeOlder) -> Beside:
+    index = FakeIndex(FakeRows())
+    return Beside(older, QueryVectors(FakeValkey()), index)
+
+
+def ask(older: FakeOlder, asked: Asked, model: LoadedModel, *, first: int = 5) -> list[Found]:
+    return beside(older).find(asked, model, first=first, filters=ProductFilter(), after=BEGINNING)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"), [(Asked(text="like 7"), "text"), (Asked(product=7), "image"), (Asked(picture=b""), "image")]
+)
+def test_the_older_version_is_asked_in_its_own_space(model: LoadedModel, asked: Asked, kind: Kind) -> None:
+    older = FakeOlder()
+    if asked.picture is not None:
+        from tests.unit.api.fakes import picture_of
+
+        asked = Asked(picture=picture_of(7))
+    (found,) = ask(older, asked, model)
+    assert found.hits == list(older.hits)
+    ((version, vector, asked_kind),) = older.asked
+    assert (version, asked_kind) == (1, kind)
+    np.testing.assert_allclose(vector, vector_of(7, 1), atol=1e-6)
+
+
+def test_without_an_older_version_nothing_is_encoded(model: LoadedModel) -> None:
+    older = FakeOlder()
+    assert ask(older, Asked(text="like 7"), replace(model, older=())) == []
+    assert older.asked == []
+
+
+def test_a_product_that_it_does_not_know_or_a_version_that_is_gone_costs_no_answer(model: LoadedModel) -> None:
+    assert ask(FakeOlder(), Asked(product=99_999), model) == []
+    assert ask(FakeOlder(is_gone=True), Asked(text="like 7"), model) == []
+
+
+def test_hits_stand_in_one_order_and_pages_go_on_behind_them(model: LoadedModel) -> None:
+    live = Answer([Hit(3, 0.9), Hit(4, 0.5)], model.index, True, False, passing=2)
+    straggling = model.older[0].straggling
+    both = with_older(live, [Found(straggling, [Hit(1_000_000_001, 0.8), Hit(1_000_000_002, 0.2)])], first=3)
+    assert [hit.product_id for hit in both.hits] == [3, 1_000_000_001, 4]
+    assert both.has_more
+    assert both.place_after(1) == Place(last=Hit(1_000_000_001, 0.8))
+    assert replace(both, is_exact=False).place_after(1) == Place(shown=(3, 1_000_000_001))
+    moved = with_older(live, [Found(straggling, [Hit(4, 0.7)])], first=3)
+    assert moved.hits == live.hits, "it has just come to the live version"
+    alone = with_older(live, [], first=3)
+    assert (alone.hits, alone.has_more) == (live.hits, False)
