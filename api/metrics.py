@@ -14,6 +14,7 @@ from api.live_model import LoadedModel
 
 Loaded = Callable[[], LoadedModel | None]
 Connections = Callable[[], Mapping[str, int]]
+BUCKETS_QUERIES = (1, 2, 4, 8, 16)
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -52,6 +53,13 @@ class ApiMetrics:
             ("found",),
             registry=registry,
         )
+        self._together = Histogram(
+            "tejido_api_encoded_together",
+            "Queries that went through the model in one batch.",
+            ("kind",),
+            buckets=BUCKETS_QUERIES,
+            registry=registry,
+        )
         self._errors = Counter("tejido_api_errors", "Errors that callers were told of.", ("code",), registry=registry)
 
     def watch(self, loaded: Loaded, connections: Connections) -> None:
@@ -75,6 +83,10 @@ class ApiMetrics:
     def query_vector(self, *, was_cached: bool) -> None:
         """The vector of a query was looked for in the cache."""
         self._cached.labels("hit" if was_cached else "miss").inc()
+
+    def encoded_together(self, kind: str, queries: int) -> None:
+        """A batch of queries goes through the model."""
+        self._together.labels(kind).observe(queries)
 
     def error(self, code: str) -> None:
         """A caller was told of an error."""

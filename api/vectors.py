@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import structlog
 from valkey.exceptions import ValkeyError
 
-from api.errors import ImageInvalid, Unavailable
+from api.batching import MAX_TOGETHER, Batches
+from api.errors import ImageInvalid
 from api.live_model import LoadedModel
 from api.metrics import ApiMetrics
 from api.ports import Vectors
 from catalog.images import FORMATS, MAX_PIXELS, ImageUnusable, check_image
 
 EXPIRES_S = 24 * 3600
-MAX_WAIT_S = 10.0
 
 log = structlog.get_logger()
-# One query at a time fills both cores already; more at once would only slow each other.
-_encoding = threading.Semaphore(1)
+Q = TypeVar("Q")
 
 
 class Cache(Protocol):
@@ -36,38 +34,42 @@ class Cache(Protocol):
 
 
 class QueryVectors:
-    """Encodes queries, and remembers what it encoded."""
+    """Encodes queries, those that come at the same time together, and remembers what it encoded."""
 
-    def __init__(self, cache: Cache, metrics: ApiMetrics | None = None) -> None:
+    def __init__(self, cache: Cache, metrics: ApiMetrics | None = None, *, max_together: int = MAX_TOGETHER) -> None:
         self._cache = cache
         self._metrics = metrics or ApiMetrics()
+        # One batch at a time fills all cores already; more at once would only slow each other.
+        self._batches = Batches(
+            max_together=max_together, told=lambda kind, size: self._metrics.encoded_together(kind[0], size)
+        )
 
     def of_text(self, model: LoadedModel, words: str) -> Vectors:
         """(D,) unit vector of a text."""
-        key = _key(model, b"text", words.encode())
-        return self._remembered(key, model.encoder.dimension, lambda: model.encoder.encode_texts([words])[0])
+        return self._remembered(model, "text", words, words.encode(), model.encoder.encode_texts)
 
     def of_image(self, model: LoadedModel, picture: bytes) -> Vectors:
         """(D,) unit vector of an encoded picture; ImageInvalid when it cannot be used."""
 
-        def encode() -> Vectors:
-            # Checked while only one query is encoded: decoding 25 megapixels takes 75 MB.
-            _check(picture)
-            return np.asarray(model.encoder.encode_images([picture])[0])
+        def encode(pictures: list[bytes]) -> Vectors:
+            # Checked one after the other, while nothing else is encoded: decoding 25 megapixels takes 75 MB.
+            for one in pictures:
+                _check(one)
+            return model.encoder.encode_images(pictures)
 
-        return self._remembered(_key(model, b"image", picture), model.encoder.dimension, encode)
+        return self._remembered(model, "image", picture, picture, encode)
 
-    def _remembered(self, key: str, dimension: int, encode: Callable[[], Vectors]) -> Vectors:
-        known = self._read(key, dimension)
+    def _remembered(
+        self, model: LoadedModel, kind: str, query: Q, content: bytes, encode: Callable[[list[Q]], Vectors]
+    ) -> Vectors:
+        key = _key(model, kind.encode(), content)
+        known = self._read(key, model.encoder.dimension)
         self._metrics.query_vector(was_cached=known is not None)
         if known is not None:
             return known
-        if not _encoding.acquire(timeout=MAX_WAIT_S):
-            raise Unavailable
-        try:
-            vector = np.ascontiguousarray(encode(), dtype=np.float32)
-        finally:
-            _encoding.release()
+        # Only what the same encoder reads goes together; while anything of it waits, no other can have its id.
+        row: Vectors = self._batches.answer((kind, id(model.encoder)), query, encode)
+        vector = np.ascontiguousarray(row, dtype=np.float32)
         self._write(key, vector)
         return vector
 

@@ -127,6 +127,8 @@ class Settings(BaseSettings):
     """URL of the OpenTelemetry collector (OTLP over HTTP) that traces go to; unset: there are none."""
     actor: str | None = None
     """Who acts, for the trail of model changes; the user and machine of this process when unset."""
+    encoding_precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What queries are encoded in, and products for an index; ``auto`` measures. Training is always float32."""
     progress_key: str | None = None
     """Valkey key under which this process shares its progress; see core.progress."""
 

@@ -20,12 +20,17 @@ ROWS_AT_ONCE = 256
 
 
 class Encoder:
-    """Pictures and texts as unit vectors of one space. Safe to use from several threads."""
+    """Pictures and texts as unit vectors of one space. Safe to use from several threads.
+
+    Below and above the cuts it computes in the precision that ``towers`` has.
+    """
 
     def __init__(self, model: Model, *, towers: LazyTowers) -> None:
         self.spec = model.spec
         self.towers = towers
         self._model = model.freeze_for_serving()
+        if towers.serving and model.spec.needs_towers:
+            self._model.serve_in(image=towers.precision_of("image"), text=towers.precision_of("text"))
 
     @classmethod
     def load(cls, spec: ModelSpec, tensors: Mapping[str, Tensor32], *, towers: LazyTowers | None = None) -> Encoder:

@@ -13,34 +13,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from federation.activations import ActivationCache, Row
+from federation.precision import Precision, Wanted
 from federation.presets import Preset
+from federation.serving_cache import ServingCache
 
 if TYPE_CHECKING:
     from federation.towers import Hidden, Towers
 
 
 class LazyTowers:
-    """The towers of a preset, built at the first use: when everything is cached they are never loaded."""
+    """The towers of a preset, built at the first use: when everything is cached they are never loaded.
 
-    def __init__(self, preset: Preset) -> None:
-        self.preset = preset
-        self._lock = threading.Lock()
-        self._towers: Towers | None = None
+    Args:
+        serving: the precision to answer in, for who only serves; None for training, whose features are everywhere
+            the same.
+    """
+
+    def __init__(self, preset: Preset, *, serving: Wanted | None = None) -> None:
+        self.preset, self.serving = preset, serving
+        self._lock = threading.RLock()
+        self._exact: Towers | None = None
+        self._served: Towers | None = None
 
     @property
     def are_loaded(self) -> bool:
         """Whether anything needed them so far."""
-        return self._towers is not None
+        return self._exact is not None or self._served is not None
 
     def __call__(self) -> Towers:
-        """The towers; raises WeightsError when the base weights are not the pinned ones."""
+        """The towers that encode; raises WeightsError when the base weights are not the pinned ones."""
+        if self.serving is None:
+            return self.exact()
         with self._lock:
-            if self._towers is None:
+            if self._served is None:
+                from federation.towers.serving import served
+
+                self._served = served(self.exact(), self.serving)
+                # A model above the cuts was built from them, if any was: from now on they would only take room.
+                self._exact = None
+        return self._served
+
+    def precision_of(self, kind: str) -> Precision:
+        """What the ``image`` or the ``text`` tower computes in."""
+        image, text = self().precisions or ("float32", "float32")
+        return image if kind == "image" else text
+
+    def exact(self) -> Towers:
+        """The towers as pretrained, which models are built from."""
+        with self._lock:
+            if self._exact is None:
                 # Importing open_clip, timm and transformers takes seconds: only here, only when something is missing.
                 from federation.towers import build_towers
 
-                self._towers = build_towers(self.preset)
-        return self._towers
+                self._exact = build_towers(self.preset)
+            return self._exact
 
 
 def encode_images(towers: Towers, pictures: Sequence[NDArray[np.uint8]], cut: int) -> list[Row]:
@@ -67,7 +93,8 @@ def encode_texts(towers: Towers, texts: Sequence[str], cut: int) -> list[Row]:
 
 def rows_of(hidden: Hidden) -> list[Row]:
     """What is cached of a batch: float16 values (token ids as they are), without padding."""
-    values = hidden.values.cpu().numpy()
+    found = hidden.values.float() if hidden.values.is_floating_point() else hidden.values
+    values = found.cpu().numpy()
     values = values.astype(np.int32) if values.dtype == np.int64 else values.astype(np.float16)
     if hidden.lengths is None:
         return list(values)
@@ -107,7 +134,7 @@ class Encoding:
     other, and on a machine with other work several times over (measured: 4 times slower).
     """
 
-    def __init__(self, cache: ActivationCache, workers: int) -> None:
+    def __init__(self, cache: ActivationCache | ServingCache, workers: int) -> None:
         self._cache, self._workers = cache, workers
         self._pool = ThreadPoolExecutor(workers, initializer=_compute_alone)
         self._pending: deque[tuple[list[str], Future[list[Row]]]] = deque()

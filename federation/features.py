@@ -19,6 +19,7 @@ from federation.captions import template_caption
 from federation.encoding import Encoding, LazyTowers, encode_images, encode_texts
 from federation.errors import ImageError
 from federation.preprocessing import pixels
+from federation.serving_cache import ServingCache
 from federation.spec import INPUT_CUT, ModelSpec
 
 IMAGES_AT_ONCE = 32
@@ -84,8 +85,8 @@ class FeatureSource:
         self.towers = towers or LazyTowers(spec.preset)
         self._workers = workers
         folder = cache_folder(root, owner, spec.preset)
-        self._images = _cache(folder, "image", spec.image_cut, spec.preset.image_blocks, raw="uint8")
-        self._texts = _cache(folder, "text", spec.text_cut, spec.preset.text_blocks, raw="int32")
+        self._images = _cache(folder, "image", spec.image_cut, spec.preset.image_blocks, "uint8", self.towers)
+        self._texts = _cache(folder, "text", spec.text_cut, spec.preset.text_blocks, "int32", self.towers)
 
     def of(
         self,
@@ -183,10 +184,15 @@ class FeatureSource:
         )
 
 
-def _cache(folder: Path, kind: str, cut: int, blocks: int, *, raw: str) -> ActivationCache:
+def _cache(
+    folder: Path, kind: str, cut: int, blocks: int, raw: str, towers: LazyTowers
+) -> ActivationCache | ServingCache:
     if cut == INPUT_CUT:
         return ActivationCache(folder, f"{kind}-input", dtype=raw)
-    return ActivationCache(folder, f"{kind}-features" if cut == blocks else f"{kind}-block-{cut}")
+    name = f"{kind}-features" if cut == blocks else f"{kind}-block-{cut}"
+    if towers.serving is None:
+        return ActivationCache(folder, name)
+    return ServingCache(folder, name, towers.serving, lambda: towers.precision_of(kind))
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -14,6 +14,7 @@ from federation.device import compute_device
 from federation.encoding import LazyTowers
 from federation.errors import HeadsError
 from federation.heads import Heads, linear_part
+from federation.precision import Precision
 from federation.spec import ModelSpec
 from federation.tensors import Tensor32, Tensors
 from federation.towers.stages import Hidden, Stage, run, run_by_length
@@ -47,11 +48,11 @@ class Model(nn.Module):
 
     def image_features(self, hidden: Hidden) -> Tensor:
         """(B, image_features), ready for the head."""
-        return self.heads.prepare(run(list(self.image), hidden.to(self.device)).values)  # type: ignore[arg-type]
+        return self.heads.prepare(run(list(self.image), hidden.to(self.device)).values.float())  # type: ignore[arg-type]
 
     def text_features(self, hidden: Hidden) -> Tensor:
         """(B, text_features), ready for the head."""
-        return self.heads.prepare(run_by_length(list(self.text), hidden.to(self.device)))  # type: ignore[arg-type]
+        return self.heads.prepare(run_by_length(list(self.text), hidden.to(self.device)).float())  # type: ignore[arg-type]
 
     def embed_images(self, hidden: Hidden) -> Tensor:
         """(B, D) unit vectors."""
@@ -97,6 +98,13 @@ class Model(nn.Module):
                 merge_adapters(stages)
         return self.requires_grad_(False)
 
+    def serve_in(self, *, image: Precision, text: Precision) -> None:
+        """Answer faster from now on, the towers' stages in these precisions; the heads stay float32."""
+        from federation.towers.serving import DTYPES, served_stages
+
+        self.image = nn.ModuleList(served_stages(list(self.image), DTYPES[image]))  # type: ignore[arg-type]
+        self.text = nn.ModuleList(served_stages(list(self.text), DTYPES[text]))  # type: ignore[arg-type]
+
 
 def build_model(spec: ModelSpec, towers: LazyTowers) -> Model:
     """The untrained model of ``spec``; the towers are loaded only if it needs them, and never changed.
@@ -108,8 +116,8 @@ def build_model(spec: ModelSpec, towers: LazyTowers) -> Model:
     image: list[Stage] = []
     text: list[Stage] = []
     if spec.needs_towers:
-        image = copy.deepcopy(towers().image.above(spec.image_cut))
-        text = copy.deepcopy(towers().text.above(spec.text_cut))
+        image = copy.deepcopy(towers.exact().image.above(spec.image_cut))
+        text = copy.deepcopy(towers.exact().text.above(spec.text_cut))
     return Model(spec, heads, image=image, text=text)
 
 
@@ -117,7 +125,7 @@ def initial_model(spec: ModelSpec, towers: LazyTowers) -> Model:
     """The model that a run starts from: its heads are the pretrained projections where the preset has them."""
     model = build_model(spec, towers)
     if spec.preset.head_start == "pretrained":
-        projections = towers().projections
+        projections = towers.exact().projections
         if projections is None:
             raise AssertionError("towers of such a preset come with projections")
         with torch.no_grad():

@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from federation.encoder import Encoder
+from federation.encoding import LazyTowers
 from federation.errors import PresetError
+from federation.precision import Wanted
 from federation.presets import load_preset
 from federation.spec import ModelSpec
 from federation.tensors import Tensors, from_safetensors, to_safetensors
@@ -31,9 +33,9 @@ class StoredModel:
     state: Tensors
     content_hash: str
 
-    def encoder(self) -> Encoder:
-        """Its encoder; where only heads are trained, the towers load at the first use."""
-        return Encoder.load(self.spec, self.state)
+    def encoder(self, precision: Wanted) -> Encoder:
+        """Its encoder, for serving in this precision. Where only heads are trained, towers load at the first use."""
+        return Encoder.load(self.spec, self.state, towers=LazyTowers(self.spec.preset, serving=precision))
 
 
 def write_model(folder: Path, spec: ModelSpec, state: Tensors, *, card: str) -> str:

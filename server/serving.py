@@ -43,7 +43,9 @@ def load_champion(settings: Settings, cache_dir: Path, *, version: str | None = 
     tracker = Tracker(tracking_uri(settings))
     found = tracker.require(version or CHAMPION)
     stored = fetch(tracker, found, cache_dir)
-    return ServedModel(MODEL, found.version, found.run_id, stored.encoder(), stored.content_hash)
+    return ServedModel(
+        MODEL, found.version, found.run_id, stored.encoder(settings.encoding_precision), stored.content_hash
+    )
 
 
 def load_version(settings: Settings, index: IndexVersion) -> ServedModel:

@@ -5,6 +5,7 @@ Heavy to load: importing open_clip, timm and transformers takes seconds. See fea
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from federation.device import compute_device
 from federation.errors import WeightsError
+from federation.precision import Precision
 from federation.presets import Preset, resolve
 from federation.torch_fixes import prepare_for_open_clip
 from federation.towers.bert import bert_tower
@@ -57,6 +59,14 @@ class Towers:
         self._masks_padding = "hf_model_name" in preset.open_clip["text_cfg"]
         # Fast tokenizers fail ("Already borrowed") when two threads use one.
         self._tokenizing = threading.Lock()
+        self.precisions: tuple[Precision, Precision] | None = None
+        """Of image and text, where the towers only serve; None for those that training sees."""
+
+    def serving(self, image: Tower, text: Tower, *, precisions: tuple[Precision, Precision]) -> Towers:
+        """The same preset with these towers, which only answer; the tokenizer is shared."""
+        towers = copy.copy(self)
+        towers.image, towers.text, towers.precisions = image, text, precisions
+        return towers
 
     def tokens(self, texts: Sequence[str]) -> Hidden:
         """(B, L) token ids and (B,) lengths; columns of padding are dropped, which changes nothing but the cost."""

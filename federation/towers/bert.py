@@ -39,7 +39,8 @@ class _Layer(Stage):
     def forward(self, hidden: Hidden) -> Hidden:
         """(B, L, W) → (B, L, W); no token looks at padding."""
         is_word = _is_word(hidden)
-        padding = torch.zeros_like(is_word, dtype=torch.float32).masked_fill(~is_word, torch.finfo(torch.float32).min)
+        dtype = hidden.values.dtype
+        padding = torch.zeros_like(is_word, dtype=dtype).masked_fill(~is_word, torch.finfo(dtype).min)
         out = self.layer(hidden.values, attention_mask=padding[:, None, None, :])
         return Hidden(out[0] if isinstance(out, tuple) else out, hidden.lengths)
 
@@ -47,8 +48,9 @@ class _Layer(Stage):
 class _MeanPooling(Stage):
     def forward(self, hidden: Hidden) -> Hidden:
         """(B, L, W) → (B, W)"""
-        weights = _is_word(hidden).unsqueeze(-1).to(hidden.values.dtype)
-        return Hidden((hidden.values * weights).sum(dim=1) / weights.sum(dim=1))
+        values = hidden.values.float()
+        weights = _is_word(hidden).unsqueeze(-1).to(values.dtype)
+        return Hidden((values * weights).sum(dim=1) / weights.sum(dim=1))
 
 
 def _is_word(hidden: Hidden) -> Tensor:

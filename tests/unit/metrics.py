@@ -56,6 +56,7 @@ def of_the_api() -> Iterable[Metric]:
     with metrics.operation("allFiles"):
         metrics.search("text", 0.1, route="exact")
     metrics.query_vector(was_cached=True)
+    metrics.encoded_together("text", 2)
     metrics.error("api.not_found")
     metrics.watch(lambda: LoadedModel(INDEX, FakeEncoder()), dict)
     return [family for family in metrics.families() if family.name.startswith("tejido_")]

@@ -148,7 +148,7 @@ def test_model_comes_back_only_as_it_was_registered(tmp_path: Path, heads: Tenso
     content_hash = write_model(tmp_path, tiny_spec(), heads, card="# card")
     stored = read_model(tmp_path, content_hash=content_hash)
     np.testing.assert_array_equal(stored.state["heads.image.weight"], heads["heads.image.weight"])
-    assert stored.encoder().dimension == PRESET.embed_dim
+    assert stored.encoder("float32").dimension == PRESET.embed_dim
 
 
 @pytest.mark.parametrize("name", ["trained.safetensors", "model.json"])
