@@ -54,7 +54,7 @@ class Beside:
 
         A version that does not know the product which others shall be like, or that is gone by now, gives nothing.
         """
-        kind: Kind = "text" if asked.kind == "text" else "image"
+        kind = kind_of(asked)
         found = []
         for beside in model.older:
             try:
@@ -64,6 +64,11 @@ class Beside:
                 continue
             found.append(Found(beside.straggling, hits))
         return found
+
+
+def kind_of(asked: Asked) -> Kind:
+    """By which figures scores are brought to the live scale."""
+    return "text" if asked.kind == "text" else "image"
 
 
 def with_older(answer: Answer, found: Sequence[Found], *, first: int) -> Answer:

@@ -54,7 +54,7 @@ class ApiMetrics:
             registry=registry,
         )
         self._together = Histogram(
-            "tejido_api_encoded_together",
+            "tejido_api_batch_queries",
             "Queries that went through the model in one batch.",
             ("kind",),
             buckets=BUCKETS_QUERIES,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from api.asked import Asked
+from api.beside import Beside, Found, kind_of, with_older
 from api.cursors import Cursor
-from api.live_model import LiveModel, LoadedModel
+from api.live_model import LiveModel, LoadedModel, OlderModel
 from api.metrics import ApiMetrics, Stopwatch
 from api.ports import Files, Index, Vectors
 from api.vectors import QueryVectors
 from catalog.filters import ProductFilter
 from catalog.index import ANYTHING, Answer, Place, Variety
+from catalog.index.left_behind import Kind
 from catalog.store import FashionFile
 from core.tracing import span
 
@@ -35,6 +37,8 @@ class FoundProduct:
     row: FashionFile
     number: int
     """Its place in the page, from 0."""
+    index_version: int
+    """Where it was found: the live version, or an older one that answers beside it."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,9 @@ class SearchPage:
     wanted: Wanted
     vector: Vectors
     question: bytes
+    kind: Kind = "text"
+    older: tuple[OlderModel, ...] = ()
+    """The versions that answered beside the live one."""
 
     def cursor(self, number: int) -> str:
         """Where the search goes on after the hit of this number."""
@@ -64,6 +71,8 @@ class Search:
     index: Index
     files: Files
     metrics: ApiMetrics = field(default_factory=ApiMetrics)
+    beside: Beside | None = None
+    """Finds what the live version lacks; None: nothing is looked for in older ones."""
 
     def find(self, asked: Asked, *, first: int, after: str | None = None, wanted: Wanted | None = None) -> SearchPage:
         """The ``first`` products that fit best, from a cursor on.
@@ -80,16 +89,28 @@ class Search:
         watch, model = Stopwatch(), self.model.current()
         question = asked.digest() + b"\0" + repr((wanted.filter, wanted.variety)).encode()
         start = self._start(asked, after, question, model)
-        found = self.index.search(
-            start.vector, first, filters=wanted.filter, after=start.place, version=start.version, variety=wanted.variety
+        # The older versions first: a product that moves meanwhile is then found twice, and not never.
+        older = self._older(asked, model, first, start, wanted)
+        found = with_older(
+            self.index.search(
+                start.vector,
+                first,
+                filters=wanted.filter,
+                after=start.place,
+                version=start.version,
+                variety=wanted.variety,
+            ),
+            older,
+            first=first,
         )
+        versions = {hit.product_id: part.straggling.version.id for part in older for hit in part.hits}
         rows = {row.id: row for row in self.files.files([hit.product_id for hit in found.hits])}
         self.metrics.search(asked.kind, watch.seconds, route=found.route)
         is_enough = wanted.min_score is not None and any(hit.score < wanted.min_score for hit in found.hits)
         return SearchPage(
             # A product that left the catalogue after it was indexed is not shown.
             hits=[
-                FoundProduct(hit.score, rows[hit.product_id], number)
+                FoundProduct(hit.score, rows[hit.product_id], number, versions.get(hit.product_id, model.index.id))
                 for number, hit in enumerate(found.hits)
                 if hit.product_id in rows and (wanted.min_score is None or hit.score >= wanted.min_score)
             ],
@@ -100,7 +121,15 @@ class Search:
             wanted=wanted,
             vector=start.vector,
             question=question,
+            kind=kind_of(asked),
+            older=() if wanted.variety.is_asked else model.older,
         )
+
+    def _older(self, asked: Asked, model: LoadedModel, first: int, start: Cursor, wanted: Wanted) -> list[Found]:
+        """What older versions find. Variety is looked for in the live one alone."""
+        if self.beside is None or not model.older or wanted.variety.is_asked:
+            return []
+        return self.beside.find(asked, model, first=first, filters=wanted.filter, after=start.place)
 
     def _start(self, asked: Asked, after: str | None, question: bytes, model: LoadedModel) -> Cursor:
         if after is not None:

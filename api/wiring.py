@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from valkey import Valkey
 
 from api.auth import Logins
+from api.beside import Beside
 from api.catching_up import CatchingUp
 from api.comparison import Comparison
 from api.context import Services
@@ -62,6 +63,7 @@ def connected(settings: Settings) -> Services:
     counters = ValkeyCounters(valkey)
     files, index = CatalogueStore(database), IndexStore(database)
     signing = Path(settings.required("signing_key_dir"))
+    left_behind = LeftBehind(database)
     keys = SigningKeys.open(signing)
     readers = settings.readers()
     image_urls = ImageUrls(
@@ -72,7 +74,7 @@ def connected(settings: Settings) -> Services:
     model = LiveModel(
         index.live,
         lambda version: _encoder(settings, version),
-        older=LeftBehind(database).of,
+        older=left_behind.of,
         notices=IndexNotices(listening),
     )
     metrics = ApiMetrics()
@@ -91,7 +93,7 @@ def connected(settings: Settings) -> Services:
     return Services(
         logins=Logins(files, LoginLimits(counters), AccessTokens(keys)),
         files=files,
-        search=Search(model, vectors, index, files, metrics),
+        search=Search(model, vectors, index, files, metrics, Beside(left_behind, vectors, index)),
         pictures=Pictures(files, pictures),
         curating=Curating(model, vectors, own, cache(lambda: _bucket(settings)), catching_up.soon),
         catching_up=catching_up,

@@ -8,10 +8,12 @@ from strawberry.types import Info
 
 from api.context import QueryContext
 from api.cursors import file_cursor
+from api.live_model import OlderModel
 from api.schema.permissions import readable
 from api.schema.types import Facet, FashionFile
 from api.search import FoundProduct, SearchPage
 from catalog.filters import ProductFilter
+from catalog.index.left_behind import Kind
 from catalog.store import FashionFile as FileRow
 
 Request = Info[QueryContext, None]
@@ -48,11 +50,35 @@ class PageInfo:
     page_edges: strawberry.Private[list[SearchEdge] | list[FileEdge]]
 
 
+@strawberry.type(description="An older index that answers beside the live one.")
+class BesideIndex:
+    """For products whose clients have not embedded them for the live model yet."""
+
+    index_version: int = readable(description="The older index.")
+    model_version: str = readable(description="The model that made it; in its own space the query was read once more.")
+    products: int = readable(description="How many products only it holds.")
+    score_error: float | None = readable(
+        description="By how much its scores, brought to the live scale, are off (root mean square); null: not measured."
+    )
+
+    @classmethod
+    def of(cls, older: OlderModel, kind: Kind) -> BesideIndex:
+        """The same, as GraphQL shows it."""
+        straggling = older.straggling
+        return cls(
+            index_version=straggling.version.id,
+            model_version=straggling.version.model_version,
+            products=straggling.products,
+            score_error=straggling.calibration(kind).error,
+        )
+
+
 @strawberry.type(description="One product that a search found.")
 class SearchEdge:
     """A product with its score."""
 
     score: float = readable(description="Cosine similarity to the query, from -1 to 1.")
+    index_version: int = readable(description="Where it was found: the live index, or one of `beside`.")
     node: FashionFile = readable(description="The product.")
 
     cursor: str = readable(resolver=_cursor, description="Where the search goes on after this product, for `after`.")
@@ -66,7 +92,9 @@ class SearchEdge:
     @classmethod
     def of(cls, page: SearchPage, hit: FoundProduct) -> SearchEdge:
         """The same hit, as GraphQL shows it."""
-        return cls(score=hit.score, node=FashionFile.of(hit.row), page=page, number=hit.number)
+        return cls(
+            score=hit.score, index_version=hit.index_version, node=FashionFile.of(hit.row), page=page, number=hit.number
+        )
 
 
 @strawberry.type(description="One product of the catalogue.")
@@ -119,6 +147,9 @@ class SearchConnection:
     truncated: bool = readable(
         description="Whether the search was cut short: variety is looked for among the nearest 1,000 only."
     )
+    beside: list[BesideIndex] = readable(
+        description="Older indexes that were searched too, for products that clients have not embedded anew yet."
+    )
     total_count: int = readable(resolver=_total_count, description=COUNTED)
     facets: list[Facet] = readable(resolver=_facets, description=FACETS)
     wanted: strawberry.Private[ProductFilter]
@@ -140,6 +171,7 @@ class SearchConnection:
             recall=answer.expected_recall,
             matching=answer.passing,
             truncated=answer.is_cut,
+            beside=[BesideIndex.of(older, page.kind) for older in page.older],
             wanted=page.wanted.filter,
         )
 

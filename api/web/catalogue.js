@@ -5,7 +5,7 @@ import { ask } from "./client.js";
 const FIRST = 24;
 const MOST_OF_A_BRAND = 2;
 
-const PRODUCT = "id productDisplayName masterCategory subCategory articleType baseColour season year usage gender brand owner";
+const PRODUCT = "id productDisplayName masterCategory subCategory articleType baseColour season year usage gender brand owner imageUrl";
 const COUNTS = "totalCount @include(if: $counted) facets @include(if: $counted) { attribute values { value products } }";
 const FOUND = `{ indexVersion modelVersion exact recall truncated edges { score node { ${PRODUCT} } }
   pageInfo { hasNextPage endCursor } ${COUNTS} }`;

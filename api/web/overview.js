@@ -17,7 +17,7 @@ const OVERVIEW = `query ($runs: Int!, $changes: Int!) {
   modelChanges(first: $changes) { at actor action fromVersion toVersion reason } }`;
 const COMPARE = `query ($text: String!, $first: Int!, $versions: [String!]!) {
   compareSearch(text: $text, first: $first, versions: $versions) {
-    modelVersion indexVersion hits { rank score movedFrom product { id productDisplayName articleType baseColour gender } } } }`;
+    modelVersion indexVersion hits { rank score movedFrom product { id productDisplayName articleType baseColour gender imageUrl } } } }`;
 const PROMOTE = `mutation ($version: String!, $reason: String!, $override: Boolean!) {
   done: promoteModel(version: $version, reason: $reason, override: $override) { version promoted reason recallAt10 incumbentRecallAt10 } }`;
 const ROLL_BACK = "mutation ($reason: String!, $to: String) { done: rollBackModel(reason: $reason, to: $to) { version was message } }";

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 
 from api.asked import Asked
 from api.beside import Beside, Found, with_older
@@ -16,9 +18,9 @@ from api.vectors import QueryVectors
 from catalog.errors import IndexVersionMissing
 from catalog.filters import ProductFilter
 from catalog.index import BEGINNING, Answer, Place
-from catalog.index.left_behind import Kind, Straggling
+from catalog.index.left_behind import Calibration, Kind, Straggling
 from catalog.index.records import Hit
-from tests.unit.api.fakes import FakeEncoder, FakeIndex, FakeRows, FakeValkey, vector_of
+from tests.unit.api.fakes import FakeEncoder, FakeIndex, FakeRows, FakeValkey, Parts, vector_of
 
 
 @dataclass
@@ -98,3 +100,36 @@ def test_hits_stand_in_one_order_and_pages_go_on_behind_them(model: LoadedModel)
     assert moved.hits == live.hits, "it has just come to the live version"
     alone = with_older(live, [], first=3)
     assert (alone.hits, alone.has_more) == (live.hits, False)
+
+
+SEARCH = """query ($after: String) { searchByText(text: "like 7", first: 3, after: $after) {
+  indexVersion beside { indexVersion modelVersion products scoreError } pageInfo { hasNextPage endCursor }
+  edges { score indexVersion node { id } } } }"""
+
+
+def searched(client: TestClient, after: str | None = None) -> Any:
+    answer = client.post("/graphql", json={"query": SEARCH, "variables": {"after": after}}).json()
+    assert "errors" not in answer, answer
+    return answer["data"]["searchByText"]
+
+
+def test_a_search_says_which_older_version_found_what_the_live_one_lacks(client: TestClient, parts: Parts) -> None:
+    alone = searched(client)
+    assert alone["beside"] == []
+    parts.switch_to(2, "2")
+    parts.index.passed_over = {299}
+    search = parts.services.search
+    live = search.model.current()
+    figures = {"text": Calibration(0.9, 0.01, error=0.02, queries=50)}
+    old = LoadedModel(replace(live.index, id=1, model_version="1"), FakeEncoder(space=1))
+    search.model._loaded = replace(live, older=(OlderModel(Straggling(old.index, 1, figures), old),))
+    older = FakeOlder(hits=[Hit(299, 2.0)])
+    object.__setattr__(search, "beside", Beside(older, search.vectors, parts.index))
+    page = searched(client)
+    assert page["beside"] == [{"indexVersion": 1, "modelVersion": "1", "products": 1, "scoreError": 0.02}]
+    assert page["edges"][0] == {"score": 2.0, "indexVersion": 1, "node": {"id": 299}}
+    assert page["edges"][1]["node"]["id"] == 7
+    assert {edge["indexVersion"] for edge in page["edges"][1:]} == {2}
+    older.hits = ()
+    following = searched(client, page["pageInfo"]["endCursor"])
+    assert not {edge["node"]["id"] for edge in page["edges"]} & {edge["node"]["id"] for edge in following["edges"]}

@@ -29,7 +29,7 @@ NOT_SHOWN = {"wanted", "page", "page_edges", "number"}
 """What a type remembers for its resolvers and GraphQL does not have."""
 READABLE = {
     "Query", "FashionFile", "Facet", "FacetValue", "SearchConnection", "SearchEdge", "FileConnection", "FileEdge",
-    "PageInfo", "ProductResult", "ProductError", "OwnProduct",
+    "PageInfo", "BesideIndex", "ProductResult", "ProductError", "OwnProduct",
 }  # fmt: skip
 OPERABLE = {
     "Mutation", "Run", "Round", "RoundClient", "Contribution", "ModelVersion", "IndexVersion", "RecallBucket",
