@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 TEXTS = ("black shoes", "red dress", "navy blue checked shirt")
-BY_TEXT = "query ($t: String!) { searchByText(text: $t, limit: 3) { hits { product { id } } } }"
-BY_IMAGE = "query ($i: String!) { searchByImage(image: $i, limit: 3) { hits { product { id } } } }"
+BY_TEXT = "query ($t: String!) { searchByText(text: $t, first: 3) { edges { node { id } } } }"
+BY_IMAGE = "query ($i: String!) { searchByImage(image: $i, first: 3) { edges { node { id } } } }"
 
 
 def keep_searching(reader: httpx.Client, done: threading.Event) -> None:
