@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import httpx
@@ -45,8 +46,12 @@ def test_client_says_which_run_round_and_attempt(stack: Stack, shared_run: dict[
 def test_api_names_request_and_user_and_no_words(stack: Stack, reader: httpx.Client) -> None:
     query = 'query { searchByText(text: "a wish of mine") { exact } }'
     answer = reader.post("/graphql", json={"query": query})
-    text = stack.log("api").read_text()
-    found = [line for line in lines(text, "answered") if line["request"] == answer.headers["x-request-id"]]
+    # The line is written behind the answer.
+    deadline = time.monotonic() + 10
+    found: list[dict[str, Any]] = []
+    while not found and time.monotonic() < deadline:
+        text = stack.log("api").read_text()
+        found = [line for line in lines(text, "answered") if line["request"] == answer.headers["x-request-id"]]
     assert [(line["user"], line["route"], line["status"]) for line in found] == [(READER, "/graphql", 200)]
     assert not any(secret in text for secret in ("a wish of mine", PASSWORD, reader.headers["Authorization"][7:]))
     # The server's own lines too.
