@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from catalog.cursors import TracedCursor
 from catalog.errors import CatalogError, DatabaseNotReady, DatabaseRefused, DatabaseUnreachable
@@ -112,6 +112,9 @@ class Database:
             self._reading.open()
             try:
                 return self._read(work)
+            except PoolTimeout:
+                # Nobody's connection died: there was none to be had, and waiting as long again helps nobody.
+                raise
             except psycopg.OperationalError:
                 # The others that are idle are likely dead too. What is wrong still is raised the second time.
                 self._reading.check()
