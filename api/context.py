@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from api.pictures import Pictures
     from api.ports import Files
     from api.search import Search
+    from api.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Services:
 
     logins: Logins
     files: Files
+    vocabulary: Vocabulary
     search: Search
     pictures: Pictures
     image_urls: ImageUrls

@@ -7,6 +7,7 @@ Strawberry's depth and alias limiters are exponential in fragments that spread e
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 
 from graphql import GraphQLSyntaxError
 from graphql.language import Lexer, Source, TokenKind
@@ -20,11 +21,14 @@ MAX_NESTING = 32
 MAX_FRAGMENTS = 10
 MAX_SPREADS = 20
 MAX_OPERATIONS = 1
+REMEMBERED = 64
+"""Documents that passed: a program asks with few."""
 
 _OPENS = {TokenKind.BRACE_L, TokenKind.BRACKET_L, TokenKind.PAREN_L}
 _CLOSES = {TokenKind.BRACE_R, TokenKind.BRACKET_R, TokenKind.PAREN_R}
 
 
+@lru_cache(maxsize=REMEMBERED)
 def check_document(document: str) -> None:
     """Let ``document`` pass to the parser, or say which limit it breaks.
 

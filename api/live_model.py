@@ -9,6 +9,7 @@ model is loaded too, and held beside.
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -173,8 +174,12 @@ class LiveModel:
             self._woken.clear()
             if self._stopping.is_set():
                 return
+            before = self._loaded
             try:
                 self.refresh()
+                if self._loaded is not before:
+                    del before  # So that the earlier model goes, if no search holds it.
+                    settle()
                 wait_s = self._told_poll_s if self._notices and self._notices.arrive else self._poll_s
             except TejidoError as error:
                 self._missing = f"loading failed ({error.code})"
@@ -209,3 +214,13 @@ def _encoders(loaded: LoadedModel | None) -> dict[tuple[str, str, str], Encoder]
 def model_of(index: IndexVersion) -> tuple[str, str, str]:
     """Which model made an index: two with the same one share their encoder."""
     return index.model_name, index.model_version, index.model_hash
+
+
+def settle() -> None:
+    """Take what is there to stay out of later collections of garbage, which would walk it in the midst of requests.
+
+    A full one takes a third of a second with torch and the schema loaded, and no request is answered meanwhile.
+    """
+    gc.unfreeze()  # What an earlier model left in cycles shall go.
+    gc.collect()
+    gc.freeze()

@@ -114,7 +114,8 @@ async def similar(
 async def files(request: Request, reader: Reader, asked: Annotated[FileParameters, Query()]) -> Files:  # noqa: ARG001
     """The products with these attributes, in the order of ids."""
     first, last = checked_first(asked.first), 0 if asked.after is None else after_file(asked.after)
-    wanted, rows = asked.wanted(), services_of(request).files
+    services = services_of(request)
+    wanted, rows = await run_sync(services.vocabulary.checked, asked.wanted()), services.files
     # One more than asked for tells whether there are more.
     found = await run_sync(rows.files_after, wanted, last, first + 1)
     return Files(
@@ -127,7 +128,8 @@ async def files(request: Request, reader: Reader, asked: Annotated[FileParameter
 @router.get("/facets", summary="Count the catalogue by attribute")
 async def facets(request: Request, reader: Reader, asked: Annotated[FilterParameters, Query()]) -> Facets:  # noqa: ARG001
     """How many products have each value of each attribute, of all that pass the filter."""
-    found = await run_sync(services_of(request).files.facets, asked.wanted())
+    services, wanted = services_of(request), asked.wanted()
+    found = await run_sync(lambda: services.files.facets(services.vocabulary.checked(wanted)))
     return Facets(facets=[Facet.of(attribute, values) for attribute, values in found.items()])
 
 
@@ -136,6 +138,7 @@ async def _searched(request: Request, reader: Identity, question: Asked, asked: 
 
     def find() -> SearchAnswer:
         services.search_limits.admit(reader.subject)
+        services.vocabulary.checked(wanted.filter)
         page = services.search.find(question, first=first, after=asked.after, wanted=wanted)
         return SearchAnswer.of(page, with_cursors=asked.cursors)
 

@@ -28,6 +28,7 @@ from api.pictures import Pictures
 from api.ports import Encoder
 from api.search import Search
 from api.vectors import QueryVectors
+from api.vocabulary import Vocabulary
 from catalog.database import Database
 from catalog.index import IndexStore, IndexVersion
 from catalog.index.left_behind import LeftBehind
@@ -93,6 +94,7 @@ def connected(settings: Settings) -> Services:
     return Services(
         logins=Logins(files, LoginLimits(counters), AccessTokens(keys)),
         files=files,
+        vocabulary=Vocabulary(files),
         search=Search(model, vectors, index, files, metrics, Beside(left_behind, vectors, index)),
         pictures=Pictures(files, pictures),
         curating=Curating(model, vectors, own, cache(lambda: _bucket(settings)), catching_up.soon),

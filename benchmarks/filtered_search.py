@@ -5,10 +5,10 @@ Every bucket is one share of the products that pass, by one attribute and by two
 look for something that passes (`correlated`) and the other for anything (`apart`); both are shown for themselves too,
 but nobody can tell them from each other before searching, so the peer is tuned for a bucket as for each row.
 Ours is `IndexStore.search` as the API calls it. Its peer is an iterative scan (relaxed order) of the graph over all
-products, in another table with the same attributes beside the vectors, as one prepared statement on an open connection:
-the fastest `ef_search` with which it finds 99 %, or where none does the one that finds most. Both are timed in turns
-within one run. `nothing` is a filter that no product passes; without a filter both walk the same graph, so that there
-is a bar for what is found only.
+products, in another table with the same attributes beside the vectors, as one prepared statement on an open
+connection: the fastest `m` and `ef_search` with which it finds 99 %, or where none does those that find most. Both are
+timed in turns within one run. `nothing` is a filter that no product passes; without a filter both walk the same graph,
+so that there is a bar for what is found only.
 Usage: python -m benchmarks.filtered_search [--products 44000] [--dimension 512] [--queries 60]
 """
 
@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from benchmarks.reporting import Bar, report, table
 from benchmarks.synthetic_index import SyntheticCatalogue, Vectors, filters_of, synthetic_catalogue
 from catalog.filters import ATTRIBUTES, ProductFilter, parameters, where
 from catalog.index import IndexStore
-from catalog.index.graphs import EF_CONSTRUCTION, M
+from catalog.index.graphs import EF_CONSTRUCTION
 from catalog.index.vectors import Halfvec
 from catalog.migrations import upgrade
 from catalog.store import CatalogueStore
@@ -41,13 +42,14 @@ from catalog.store import CatalogueStore
 SHARES = (0.129, 0.046, 0.016, 0.003)
 MIXED, CORRELATED, APART = "mixed", "correlated", "apart"
 EFS = (40, 100, 200, 400, 800)
+PEER_MS = (16, 24)
 K = 10
 TARGET = 0.99
 SAME_SCORE = 1e-3
 TURNS = 3
 PEER = """
 WITH nearest AS MATERIALIZED (
-    SELECT product_id, embedding <#> %(query)s::halfvec({dimension}) AS distance FROM peer WHERE {where}
+    SELECT product_id, embedding <#> %(query)s::halfvec({dimension}) AS distance FROM {peer} WHERE {where}
     ORDER BY embedding <#> %(query)s::halfvec({dimension}) LIMIT 10
 )
 SELECT product_id FROM nearest ORDER BY distance + 0
@@ -127,15 +129,22 @@ def built(index: IndexStore, catalogue: SyntheticCatalogue) -> float:
 
 
 def make_peer(dsn: str) -> None:
-    """The same rows with one graph over all, and an index on each attribute."""
+    """The same rows with one graph over all, and an index on each attribute; for each m one such table."""
+    graph = "CREATE INDEX ON {} USING hnsw (embedding halfvec_ip_ops) WITH (m = {}, ef_construction = {})"
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SET maintenance_work_mem = '512MB'")
-        connection.execute("CREATE TABLE peer AS SELECT * FROM product_vectors_1")
-        for name in ATTRIBUTES:
-            connection.execute(sql.SQL("CREATE INDEX ON peer ({})").format(sql.Identifier(name)))
-        graph = "CREATE INDEX ON peer USING hnsw (embedding halfvec_ip_ops) WITH (m = {}, ef_construction = {})"
-        connection.execute(sql.SQL(graph).format(sql.Literal(M), sql.Literal(EF_CONSTRUCTION)))
-        connection.execute("ANALYZE peer")
+        for m in PEER_MS:
+            peer = peer_of(m)
+            connection.execute(sql.SQL("CREATE TABLE {} AS SELECT * FROM product_vectors_1").format(peer))
+            for name in ATTRIBUTES:
+                connection.execute(sql.SQL("CREATE INDEX ON {} ({})").format(peer, sql.Identifier(name)))
+            connection.execute(sql.SQL(graph).format(peer, sql.Literal(m), sql.Literal(EF_CONSTRUCTION)))
+            connection.execute(sql.SQL("ANALYZE {}").format(peer))
+
+
+def peer_of(m: int) -> sql.Identifier:
+    """The peer's table whose graph has ``m`` neighbours."""
+    return sql.Identifier(f"peer_{m}")
 
 
 def cases_of(catalogue: SyntheticCatalogue, queries: int) -> list[Case]:
@@ -176,16 +185,18 @@ def compared(index: IndexStore, dsn: str, catalogue: SyntheticCatalogue, case: C
         for setting in PEER_SETTINGS:
             connection.execute(f"SET {setting}".encode())
         tried = {}
-        for ef in EFS:
+        for m, ef in product(PEER_MS, EFS):
             connection.execute(f"SET hnsw.ef_search = {ef}".encode())
-            tried[ef] = measured(peer_search(connection, case), case, catalogue)
-        right = [ef for ef, figure in tried.items() if figure.recall >= TARGET]
-        chosen = (
-            max(right, key=lambda ef: tried[ef].queries_per_s) if right else max(tried, key=lambda ef: tried[ef].recall)
+            tried[m, ef] = measured(peer_search(connection, case, m), case, catalogue)
+        right = [way for way, figure in tried.items() if figure.recall >= TARGET]
+        m, ef = (
+            max(right, key=lambda way: tried[way].queries_per_s)
+            if right
+            else max(tried, key=lambda way: tried[way].recall)
         )
-        connection.execute(f"SET hnsw.ef_search = {chosen}".encode())
+        connection.execute(f"SET hnsw.ef_search = {ef}".encode())
         turns = [
-            (measured(ours, case, catalogue), measured(peer_search(connection, case), case, catalogue))
+            (measured(ours, case, catalogue), measured(peer_search(connection, case, m), case, catalogue))
             for _ in range(TURNS)
         ]
     route = index.search(case.queries[0], K, filters=case.wanted, version=version).route
@@ -195,14 +206,15 @@ def compared(index: IndexStore, dsn: str, catalogue: SyntheticCatalogue, case: C
         )
         for side in (0, 1)
     )
-    print(case.name, route, mine, theirs, f"ef {chosen}", flush=True)
+    print(case.name, route, mine, theirs, f"m {m}, ef {ef}", flush=True)
     return mine, theirs, route
 
 
-def peer_search(connection: psycopg.Connection[Any], case: Case) -> Search:
+def peer_search(connection: psycopg.Connection[Any], case: Case, m: int) -> Search:
     """One statement, prepared after its first use."""
     conditions = case.wanted.conditions()
-    query = sql.SQL(PEER).format(dimension=sql.Literal(case.queries.shape[1]), where=where(conditions))
+    slots = {"peer": peer_of(m), "dimension": sql.Literal(case.queries.shape[1])}
+    query = sql.SQL(PEER).format(**slots, where=where(conditions))
     given = parameters(conditions)
 
     def search(vector: Vectors) -> list[int]:

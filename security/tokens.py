@@ -14,8 +14,10 @@ import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from jose import jwt
+from jose import jwk, jwt
+from jose.backends.base import Key
 from jose.exceptions import JOSEError
 
 from core.names import CLIENT_NAME
@@ -95,7 +97,7 @@ class AccessTokens:
         try:
             claims = jwt.decode(
                 token,
-                public_pem,
+                _verifier(public_pem),
                 algorithms=[ALGORITHM],
                 audience=self.audience,
                 issuer=self.issuer,
@@ -129,6 +131,12 @@ class AccessTokens:
             raise Unauthenticated("another audience or issuer")
         roles = _roles(claims)
         return Identity(_text(claims, "sub"), roles, _text(claims, "jti"), ends, _client(claims, roles))
+
+
+@lru_cache(maxsize=16)
+def _verifier(public_pem: str) -> Key:
+    """Reading a key takes as long as checking a signature with it."""
+    return jwk.construct(public_pem, ALGORITHM)
 
 
 def _check_request(subject: str, roles: Sequence[str], client: str | None, lifetime_s: int) -> None:

@@ -22,6 +22,7 @@ from api.schema.arguments import UPLOAD, Upload
 from api.schema.masking import ShapedErrors
 from api.schema.mutation import Mutation
 from api.schema.permitted import Permitted
+from api.schema.plain_values import PlainValues
 from api.schema.query import Query
 
 MAX_DEPTH = 6
@@ -49,6 +50,7 @@ def make_schema(*, introspection: bool = False) -> strawberry.Schema:
         query=Query,
         mutation=Mutation,
         extensions=extensions,
+        execution_context_class=PlainValues,
         config=StrawberryConfig(
             auto_camel_case=True, disable_field_suggestions=not introspection, scalar_map={Upload: UPLOAD}
         ),

@@ -72,7 +72,7 @@ async def compare_search(
 
     def compare() -> list[ComparedSide]:
         services.search_limits.admit(identity.subject if identity else "")
-        return services.comparison.compare(words, versions, first=first, wanted=wanted)
+        return services.comparison.compare(words, versions, first=first, wanted=services.vocabulary.checked(wanted))
 
     with services.metrics.operation(info.field_name):
         # It may load a model: not where searches wait for a thread.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from api.arguments import MAX_INT, checked_first, checked_page
+from api.context import Services
 from api.cursors import after_file
 from api.schema.answering import Request, answered
 from api.schema.arguments import FileFilter
@@ -15,6 +16,7 @@ from api.schema.permissions import readable
 from api.schema.products import OWN_PRODUCTS, OwnProduct
 from api.schema.searches import search_by_image, search_by_text, similar_to
 from api.schema.types import Facet, FashionFile
+from catalog import store
 from catalog.filters import ProductFilter
 
 
@@ -50,7 +52,11 @@ async def files_by_filters(
         usage=_one(usage),
     ).checked()
     limit, offset = checked_page(limit, offset)
-    rows = await answered(info, lambda services: services.files.files_by_filters(wanted, limit, offset))
+
+    def find(services: Services) -> list[store.FashionFile]:
+        return services.files.files_by_filters(services.vocabulary.checked(wanted), limit, offset)
+
+    rows = await answered(info, find)
     return [FashionFile.of(row) for row in rows]
 
 
@@ -66,15 +72,19 @@ async def files(
     """A page of the products that pass the filter, by cursor."""
     wanted = filter.checked() if filter else ProductFilter()
     first, last = checked_first(first), 0 if after is None else after_file(after)
-    # One more than asked for tells whether there are more.
-    rows = await answered(info, lambda services: services.files.files_after(wanted, last, first + 1))
+
+    def find(services: Services) -> list[store.FashionFile]:
+        # One more than asked for tells whether there are more.
+        return services.files.files_after(services.vocabulary.checked(wanted), last, first + 1)
+
+    rows = await answered(info, find)
     return FileConnection.of(rows[:first], wanted, has_next=len(rows) > first, has_previous=after is not None)
 
 
 async def facets(info: Request, filter: FileFilter | None = None) -> list[Facet]:
     """How many products have each value, among those that pass the filter."""
     wanted = filter.checked() if filter else ProductFilter()
-    found = await answered(info, lambda services: services.files.facets(wanted))
+    found = await answered(info, lambda services: services.files.facets(services.vocabulary.checked(wanted)))
     return [Facet.of(attribute, values) for attribute, values in found.items()]
 
 

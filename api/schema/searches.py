@@ -121,6 +121,7 @@ async def _searched(info: Request, asked: Asked, first: int, after: str | None, 
 
     def find(services: Services) -> SearchPage:
         services.search_limits.admit(identity.subject if identity else "")
+        services.vocabulary.checked(wanted.filter)
         return services.search.find(asked, first=first, after=after, wanted=wanted)
 
     return SearchConnection.of(await answered(info, find))

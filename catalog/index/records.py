@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from catalog.filters import Condition, Value
 
 State = Literal["building", "verified", "live", "retired"]
 Route = Literal["exact", "graph", "partial_graph"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """An HNSW graph over the products that have one value of one attribute; over all, where ``column`` is None."""
+    """An HNSW graph over the products that have some values; over all products, where ``values`` is empty."""
 
-    column: str | None
-    value: Value | None
+    values: tuple[tuple[str, Value], ...]
+    """Columns and the value that its products have of each: one, or two that many have together."""
     products: int
     ef: int
     """The smallest ``hnsw.ef_search`` tried with which it finds what it should."""
@@ -26,9 +27,15 @@ class Graph:
     """Recall@10 against exact search among its products, with that; None until verified."""
 
     @property
-    def condition(self) -> Condition | None:
+    def conditions(self) -> tuple[Condition, ...]:
         """What its products have in common."""
-        return None if self.column is None or self.value is None else Condition(self.column, (self.value,))
+        return tuple(Condition(column, (value,)) for column, value in self.values)
+
+    @classmethod
+    def of_json(cls, graph: Mapping[str, Any]) -> Graph:
+        """The same, from what `index_versions` keeps of it."""
+        values = tuple((str(column), value) for column, value in graph["values"])
+        return _of(cls, {**graph, "values": values})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,7 @@ class IndexVersion:
     @classmethod
     def of_row(cls, **columns: Any) -> IndexVersion:
         """What a row of ``index_versions`` says."""
-        graphs = tuple(_of(Graph, graph) for graph in columns.pop("graphs"))
+        graphs = tuple(Graph.of_json(graph) for graph in columns.pop("graphs"))
         recall = tuple(_of(RecallBucket, bucket) for bucket in columns.pop("recall"))
         return cls(**columns, graphs=graphs, recall=recall)
 
@@ -156,7 +163,7 @@ class Answer:
         ]
 
 
-def _of(record: Any, values: Mapping[str, Any]) -> Any:
+def _of(record: type[T], values: Mapping[str, Any]) -> T:
     """A record of what JSON holds; fields of other versions are passed over."""
-    known = {field.name for field in fields(record)}
+    known = {field.name for field in fields(record)}  # type: ignore[arg-type]  # Both are dataclasses.
     return record(**{name: value for name, value in values.items() if name in known})

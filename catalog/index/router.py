@@ -14,12 +14,12 @@ from catalog.filters import Condition
 from catalog.index.census import IndexCensus
 from catalog.index.records import BEGINNING, Graph, Place, Route
 
-EXACT_PRODUCTS = 2_500
-"""Up to here comparing all is as fast as any graph (about 1 ms), and misses nothing."""
+EXACT_PRODUCTS = 1_000
+"""Up to here comparing all is nearly as fast as any graph (below 1 ms), and misses nothing."""
+COMPARED_PER_EF = 8
+"""About so many products are compared in the time that one more of ``ef`` takes."""
 GRAPH_SHARE = 0.25
 """A graph is walked only if at least this share of its products passes: else the walk may end far from the nearest."""
-PARTIAL_SHARE = 0.35
-"""Values that more products have get no graph of their own: the one over all serves them nearly as well."""
 DEEPEST_IN_GRAPH = 120
 """Pages beyond so many products compare all: there what a walk leaves out counts, and nobody is in a hurry."""
 MAX_EF = 1_000
@@ -55,20 +55,15 @@ def plan(
     if after.last is not None or len(after.shown) + wanted > DEEPEST_IN_GRAPH:
         return Plan("exact", passing)
     wanted += len(after.shown)
-    fitting = [graph for graph in graphs if graph.column is None or graph.condition in conditions]
+    fitting = [graph for graph in graphs if all(own in conditions for own in graph.conditions)]
     if passing <= EXACT_PRODUCTS or not fitting:
         return Plan("exact", passing)
     graph = min(fitting, key=lambda one: one.products)
     share = passing / max(graph.products, 1)
     look_at = wanted + min(wanted, 20)
     ef = max(graph.ef, round(2 * look_at / max(share, 1e-9)))
-    if share < GRAPH_SHARE or ef > MAX_EF:
+    if share < GRAPH_SHARE or ef > MAX_EF or passing <= COMPARED_PER_EF * ef:
         return Plan("exact", passing)
-    rest = tuple(condition for condition in conditions if condition != graph.condition)
-    route: Route = "graph" if graph.column is None else "partial_graph"
+    rest = tuple(condition for condition in conditions if condition not in graph.conditions)
+    route: Route = "partial_graph" if graph.values else "graph"
     return Plan(route, passing, graph, rest, ef, look_at)
-
-
-def worth_a_graph(products: int, of: int) -> bool:
-    """Whether the products of one value, of all that there are, get a graph of their own."""
-    return EXACT_PRODUCTS < products <= PARTIAL_SHARE * of

@@ -126,7 +126,7 @@ class IndexStore(IndexReader):
                 raise VectorsInvalid("An index is verified by at least one query vector.")
             vectors = checked_vectors(queries, built.dimension)
             some = vectors[:: max(1, len(vectors) // GRAPH_QUERIES)]
-            graphs = tuple(tuned(connection, built, graph, vectors if graph.column is None else some)
+            graphs = tuple(tuned(connection, built, graph, some if graph.values else vectors)
                            for graph in built.graphs)  # fmt: skip
             recall = measured(connection, built, census_of(connection, built), graphs, vectors)
             worst = min([bucket.recall_at_10 for bucket in recall] + [graphs[0].recall or 0.0])

@@ -33,7 +33,7 @@ Vectors = NDArray[np.float32]
 
 def tuned(connection: Connection, version: IndexVersion, graph: Graph, queries: Vectors) -> Graph:
     """``graph`` with the smallest ef that finds `TARGET` of the nearest, or the largest that was tried."""
-    conditions = [graph.condition] if graph.condition else []
+    conditions = graph.conditions
     exact = [_nearest(connection, version, query, Plan("exact", graph.products), conditions) for query in queries]
     found = graph
     for ef in EFS:

@@ -55,12 +55,17 @@ CREATE INDEX ON {vectors} USING hnsw (embedding halfvec_ip_ops) WITH (m = {m}, e
 
 -- name: build_partial_graph
 CREATE INDEX ON {vectors} USING hnsw (embedding halfvec_ip_ops) WITH (m = {m}, ef_construction = {ef_construction})
-WHERE {column} = {value}
+WHERE {where}
 
 -- name: values
 -- How many products have each value of an attribute.
 SELECT {column} AS value, count(*) AS products FROM {vectors} WHERE {column} IS NOT NULL GROUP BY {column}
 ORDER BY products DESC, value
+
+-- name: pairs
+-- How many products have each two values of two attributes.
+SELECT {one}, {other}, count(*) FROM {vectors} WHERE {one} IS NOT NULL AND {other} IS NOT NULL
+GROUP BY 1, 2 HAVING count(*) > %(more_than)s ORDER BY 3 DESC, 1, 2
 
 -- name: sample
 -- Some products' attributes, spread over the table.

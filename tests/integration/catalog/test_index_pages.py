@@ -26,6 +26,7 @@ def test_a_walk_that_begins_in_a_graph_shows_each_product_once(
     index: IndexStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(router, "EXACT_PRODUCTS", 100)
+    monkeypatch.setattr(router, "COMPARED_PER_EF", 0)
     publish(index)
     first = index.search(QUERIES[0], 20)
     assert first.route == "graph"
@@ -49,6 +50,7 @@ def test_equal_scores_are_walked_by_id(index: IndexStore) -> None:
 
 
 def test_a_place_may_be_taken_after_any_hit(index: IndexStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(router, "COMPARED_PER_EF", 0)
     for exact in (100, 5_000):
         monkeypatch.setattr(router, "EXACT_PRODUCTS", exact)
         if exact == 100:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 import psycopg
 import pytest
 
 from catalog.filters import ProductFilter
-from catalog.index import BEGINNING, IndexStore, router, search, verification
+from catalog.index import BEGINNING, IndexStore, partial, router, search, verification
 from catalog.index.following import follow_catalogue
 from catalog.index.router import Plan
 from tests.integration.catalog.indexes import COLOURS, QUERIES, oracle, publish
@@ -21,8 +25,21 @@ SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL AND pg
 @pytest.fixture
 def small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than ten products are not compared, and have a graph: as in a catalogue a hundred times as large."""
+    monkeypatch.setattr(partial, "GRAPH_PRODUCTS", 10)
     monkeypatch.setattr(router, "EXACT_PRODUCTS", 10)
+    monkeypatch.setattr(router, "COMPARED_PER_EF", 0)
     monkeypatch.setattr(router, "GRAPH_SHARE", 0.0)
+
+
+def planned(connection: psycopg.Connection[Any], query: bytes, values: Mapping[str, Any]) -> str:
+    """The plan of a prepared statement, which is made once for all values."""
+    names = list(dict.fromkeys(re.findall(rb"%\((\w+)\)s", query)))
+    text = re.sub(rb"%\((\w+)\)s", lambda found: b"$%d" % (names.index(found[1]) + 1), query).replace(b"%%", b"%")
+    connection.execute(b"PREPARE walk AS " + text)
+    given = [values[name.decode()] for name in names]
+    with psycopg.ClientCursor(connection) as cursor:
+        rows = cursor.execute(f"EXPLAIN EXECUTE walk ({', '.join(['%s'] * len(names))})".encode(), given)
+        return "\n".join(row[0] for row in rows)
 
 
 @pytest.mark.usefixtures("small_graphs")
@@ -44,9 +61,9 @@ def test_a_value_that_many_have_is_searched_in_a_graph_of_its_own(index: IndexSt
     publish(index)
     live = index.live()
     assert live is not None
-    assert [(graph.column, graph.value, graph.products) for graph in live.graphs] == [
-        (None, None, 600),
-        *(("base_colour", colour, 200) for colour in sorted(COLOURS)),
+    assert [(graph.values, graph.products) for graph in live.graphs] == [
+        ((), 600),
+        *(((("base_colour", colour),), 200) for colour in sorted(COLOURS)),
     ]
     found = 0
     for query in QUERIES:
@@ -63,7 +80,7 @@ def test_each_walk_goes_through_its_own_graph(index: IndexStore, dsn: str, colou
     publish(index)
     live = index.live()
     assert live is not None
-    graph = next(graph for graph in live.graphs if graph.value == colour)
+    graph = next(graph for graph in live.graphs if graph.values == ((("base_colour", colour),) if colour else ()))
     with psycopg.connect(dsn) as connection:
         own = {name for (name,) in connection.execute(GRAPHS_OF, (colour or "^$",))}
         statements = search.statements(
@@ -72,9 +89,30 @@ def test_each_walk_goes_through_its_own_graph(index: IndexStore, dsn: str, colou
         *settings, (query, values) = statements
         for setting, _ in settings:
             connection.execute(setting)
-        plan = "\n".join(row[0] for row in connection.execute(b"EXPLAIN " + query, values))
+        plan = planned(connection, query, {**values, "query": str(QUERIES[0].tolist())})
     assert "embedding_idx" in plan
     assert any(name in plan for name in own) == bool(colour)
+
+
+@pytest.mark.usefixtures("small_graphs")
+def test_two_values_that_are_common_each_are_searched_in_a_graph_of_their_own(
+    index: IndexStore, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partial, "SINGLE_SHARE", 0.3)
+    with psycopg.connect(dsn) as connection:
+        connection.execute("UPDATE fashion_files SET season = CASE WHEN id % 2 = 0 THEN 'Winter' ELSE 'Summer' END")
+    publish(index)
+    live = index.live()
+    assert live is not None
+    both = (("base_colour", "Red"), ("season", "Winter"))
+    assert {graph.values: graph.products for graph in live.graphs}[both] == 100
+    found = 0
+    for query in QUERIES:
+        answer = index.search(query, 10, filters=ProductFilter(base_colour="Red", season="Winter"))
+        assert (answer.route, answer.passing, len(answer.hits)) == ("partial_graph", 100, 10)
+        assert all(hit.product_id % 6 == 0 for hit in answer.hits)
+        found += len({hit.product_id for hit in answer.hits} & set(oracle(query, list(range(0, 600, 6)))[:10]))
+    assert found / 200 > 0.95
 
 
 @pytest.mark.usefixtures("small_graphs")

@@ -57,5 +57,5 @@ def test_an_index_of_before_the_router_answers_and_filters_after_it(postgres: Po
         assert {hit.product_id for hit in answer.hits} == set(range(0, 600, 3)) - {3}
         live = index.live()
         assert live is not None
-        assert [(graph.column, graph.products) for graph in live.graphs] == [(None, 600)]
+        assert [(graph.values, graph.products) for graph in live.graphs] == [((), 600)]
         assert index.verify(live.id, VECTORS[:20]).recall

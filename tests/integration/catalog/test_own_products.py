@@ -74,6 +74,7 @@ def test_a_graph_takes_products_that_are_written_while_it_answers(
     own: OwnProducts, index: IndexStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("catalog.index.router.EXACT_PRODUCTS", 50)
+    monkeypatch.setattr("catalog.index.router.COMPARED_PER_EF", 0)
     version = publish(index)
     rows = [put(own, number, version) for number in range(100)]
     found = [index.search(OWN[number], 1) for number in range(100)]

@@ -26,6 +26,7 @@ from api.operations import Operations
 from api.pictures import Pictures
 from api.search import Search
 from api.vectors import QueryVectors
+from api.vocabulary import Vocabulary
 from catalog.objects import DirectoryStore
 from core.settings import Settings
 from security.links import PictureLinks
@@ -71,6 +72,7 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
     services = Services(
         logins=Logins(files, LoginLimits(valkey), tokens),
         files=files,
+        vocabulary=Vocabulary(files),
         search=Search(model, vectors, index, files, metrics),
         pictures=Pictures(files, FakePictures(bucket.objects)),
         curating=Curating(model, vectors, own, lambda: bucket, catching_up.soon),

@@ -17,7 +17,7 @@ from valkey.exceptions import ConnectionError as ValkeyDown
 from api.context import Services
 from api.ports import Vectors
 from catalog.errors import DatabaseUnreachable, ObjectMissing
-from catalog.filters import ProductFilter
+from catalog.filters import ATTRIBUTES, ProductFilter
 from catalog.index import ANYTHING, BEGINNING, Answer, Hit, IndexVersion, Place, Variety
 from catalog.objects import DirectoryStore
 from catalog.store import FacetValue, FashionFile, User
@@ -32,6 +32,7 @@ PASSWORD_HASH = hash_password(PASSWORD)
 READER = "https://pictures.example"
 WRITTEN = datetime(2026, 11, 23, 12, tzinfo=UTC)
 COLOURS = ("Red", "Green", "Blue", "Black")
+FACETS = ("base_colour", *(name for name in ATTRIBUTES if name not in ("base_colour", "owner")))
 
 
 def picture_of(number: int) -> bytes:
@@ -84,8 +85,13 @@ class FakeRows:
         return len(self.files_by_filters(filters, len(self.rows)))
 
     def facets(self, filters: ProductFilter) -> dict[str, list[FacetValue]]:
-        found = Counter(str(file.base_colour) for file in self.files_by_filters(filters, len(self.rows)))
-        return {"base_colour": [FacetValue(value, products) for value, products in found.most_common()]}
+        rows = self.files_by_filters(filters, len(self.rows))
+        counts = {name: Counter(str(getattr(row, name)) for row in rows if getattr(row, name)) for name in FACETS}
+        return {
+            name: [FacetValue(value, products) for value, products in found.most_common()]
+            for name, found in counts.items()
+            if found
+        }
 
     def files(self, ids: Sequence[int]) -> list[FashionFile]:
         self.ping()

@@ -122,7 +122,10 @@ def test_a_search_says_which_older_version_found_what_the_live_one_lacks(client:
     live = search.model.current()
     figures = {"text": Calibration(0.9, 0.01, error=0.02, queries=50)}
     old = LoadedModel(replace(live.index, id=1, model_version="1"), FakeEncoder(space=1))
-    search.model._loaded = replace(live, older=(OlderModel(Straggling(old.index, 1, figures), old),))
+    straggling = Straggling(old.index, 1, figures)
+    # What the thread that follows the live index would find, or it would take away again what is put here.
+    search.model._older = lambda _: [straggling]
+    search.model._loaded = replace(live, older=(OlderModel(straggling, old),))
     older = FakeOlder(hits=[Hit(299, 2.0)])
     object.__setattr__(search, "beside", Beside(older, search.vectors, parts.index))
     page = searched(client)

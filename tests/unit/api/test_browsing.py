@@ -37,7 +37,7 @@ def test_every_product_is_on_one_page(client: TestClient) -> None:
 def test_counts_are_of_all_that_pass(client: TestClient) -> None:
     page = browse(client, first=3, filter={"baseColour": "Red"})
     assert page["totalCount"] == 75
-    assert page["facets"] == [{"attribute": "baseColour", "values": [{"value": "Red", "products": 75}]}]
+    assert page["facets"][0] == {"attribute": "baseColour", "values": [{"value": "Red", "products": 75}]}
 
 
 def test_an_edge_s_cursor_goes_on_after_it(client: TestClient, parts: Parts) -> None:
@@ -48,7 +48,7 @@ def test_an_edge_s_cursor_goes_on_after_it(client: TestClient, parts: Parts) -> 
 
 
 def test_a_page_of_nothing_is_empty(client: TestClient) -> None:
-    page = browse(client, filter={"baseColour": "None"})
+    page = browse(client, filter={"yearTo": 1900})
     assert (page["edges"], page["totalCount"]) == ([], 0)
     assert page["pageInfo"] == {
         "hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None,

@@ -107,12 +107,10 @@ def test_a_least_score_ends_the_hits(client: TestClient) -> None:
 def test_counts_are_of_all_that_pass_not_of_the_page(client: TestClient) -> None:
     page = found(client, "searchByText", 'text: "like 7", first: 2')
     assert page["totalCount"] == 300
-    assert page["facets"] == [
-        {
-            "attribute": "baseColour",
-            "values": [{"value": colour, "products": 75} for colour in ("Green", "Blue", "Black", "Red")],
-        }
-    ]
+    assert page["facets"][0] == {
+        "attribute": "baseColour",
+        "values": [{"value": colour, "products": 75} for colour in ("Green", "Blue", "Black", "Red")],
+    }
     some = found(client, "searchByText", 'text: "like 7", first: 2, filter: {baseColour: ["Red", "Blue"]}')
     assert some["totalCount"] == 150
     assert {value["value"] for value in some["facets"][0]["values"]} == {"Red", "Blue"}
@@ -121,7 +119,7 @@ def test_counts_are_of_all_that_pass_not_of_the_page(client: TestClient) -> None
 def test_browsing_has_counts_too(client: TestClient, parts: Parts) -> None:
     query = "query ($filter: FileFilter) { facets(filter: $filter) { attribute values { value products } } }"
     answer = client.post("/graphql", json={"query": query, "variables": {"filter": {"baseColour": "Red"}}}).json()
-    assert answer["data"]["facets"] == [{"attribute": "baseColour", "values": [{"value": "Red", "products": 75}]}]
+    assert answer["data"]["facets"][0] == {"attribute": "baseColour", "values": [{"value": "Red", "products": 75}]}
 
 
 @pytest.mark.parametrize(

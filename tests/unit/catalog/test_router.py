@@ -10,7 +10,7 @@ import pytest
 from catalog.filters import ATTRIBUTES, Condition, ProductFilter, Value
 from catalog.index.census import IndexCensus
 from catalog.index.records import Graph
-from catalog.index.router import EXACT_PRODUCTS, MAX_EF, PARTIAL_SHARE, plan, worth_a_graph
+from catalog.index.router import COMPARED_PER_EF, EXACT_PRODUCTS, MAX_EF, plan
 
 PRODUCTS = 40_000
 KINDS = ("Saree", "Shirt", "Shoe", "Watch", "Belt")
@@ -87,9 +87,10 @@ def test_an_empty_index_has_an_empty_census() -> None:
     assert empty.passing(ProductFilter(gender="Men", season="Winter").conditions()) == 0
 
 
-WHOLE = Graph(None, None, PRODUCTS, 200)
-SAREES = Graph("article_type", "Saree", 8000, 80)
-BLACK = Graph("base_colour", "Black", 26_667, 120)
+WHOLE = Graph((), PRODUCTS, 200)
+SAREES = Graph((("article_type", "Saree"),), 8000, 80)
+BLACK = Graph((("base_colour", "Black"),), 26_667, 120)
+BLACK_SHOES = Graph((("article_type", "Shoe"), ("base_colour", "Black")), 5333, 40)
 GRAPHS = (WHOLE, SAREES, BLACK)
 
 
@@ -128,7 +129,7 @@ def test_one_value_of_a_list_is_not_the_list(census: IndexCensus) -> None:
 
 
 def test_a_value_and_a_range_of_one_attribute_both_count(census: IndexCensus) -> None:
-    graphs = (WHOLE, Graph("year", 2010, 4000, 80))
+    graphs = (WHOLE, Graph((("year", 2010),), 4000, 80))
     way = plan(graphs, census, ProductFilter(year=2010, year_from=2009).conditions(), wanted=11)
     assert way.graph == graphs[1]
     assert [condition.is_range for condition in way.rest] == [True]
@@ -138,7 +139,19 @@ def test_pages_deeper_than_a_walk_can_go_are_compared(census: IndexCensus) -> No
     assert plan(GRAPHS, census, (), wanted=MAX_EF).route == "exact"
 
 
-def test_graphs_are_built_for_what_is_neither_rare_nor_nearly_all() -> None:
-    assert not worth_a_graph(EXACT_PRODUCTS, PRODUCTS)
-    assert worth_a_graph(EXACT_PRODUCTS + 1, PRODUCTS)
-    assert not worth_a_graph(int(PARTIAL_SHARE * PRODUCTS) + 1, PRODUCTS)
+def test_two_values_that_have_a_graph_together_are_looked_for_there(census: IndexCensus) -> None:
+    graphs = (*GRAPHS, BLACK_SHOES)
+    wanted = ProductFilter(article_type="Shoe", base_colour="Black", gender="Men")
+    way = plan(graphs, census, wanted.conditions(), wanted=11)
+    assert (way.route, way.graph) == ("partial_graph", BLACK_SHOES)
+    assert [condition.column for condition in way.rest] == ["gender"]
+    only_one = ProductFilter(article_type="Shoe", gender="Men")
+    assert plan(graphs, census, only_one.conditions(), wanted=11).graph != BLACK_SHOES
+
+
+def test_a_graph_that_must_be_walked_far_is_not_where_comparing_all_is_quicker(census: IndexCensus) -> None:
+    wanted = ProductFilter(article_type="Saree").conditions()
+    far = Graph(SAREES.values, 8000, 8000 // COMPARED_PER_EF)
+    assert plan((WHOLE, far), census, wanted, wanted=11).route == "exact"
+    near = Graph(SAREES.values, 8000, 8000 // COMPARED_PER_EF - 1)
+    assert plan((WHOLE, near), census, wanted, wanted=11).graph == near
