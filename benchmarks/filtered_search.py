@@ -95,7 +95,7 @@ def main() -> None:
     options = parser.parse_args()
     catalogue = synthetic_catalogue(options.fashion, products=options.products, dimension=options.dimension)
     with tempfile.TemporaryDirectory(prefix="tejido-pg-") as folder, get_server(Path(folder) / "data") as server:
-        server.psql("ALTER SYSTEM SET shared_buffers = '512MB'")
+        server.psql("ALTER SYSTEM SET shared_buffers = '2GB'")
         server.stop()
         server.ensure_postgres_running()
         server.psql("CREATE DATABASE catalog")

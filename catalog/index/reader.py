@@ -18,7 +18,7 @@ from catalog.filters import ATTRIBUTES, ProductFilter, checked_page
 from catalog.index.census import SAMPLE, IndexCensus
 from catalog.index.graphs import value_counts
 from catalog.index.records import BEGINNING, Answer, IndexVersion, Place
-from catalog.index.router import Plan, plan
+from catalog.index.router import Plan, Router
 from catalog.index.search import find, looks
 from catalog.index.variety import ANYTHING, WINDOW, Variety, page_of, varied
 from catalog.index.vectors import checked_vectors, from_halfvec
@@ -40,7 +40,7 @@ class IndexReader:
 
     def __init__(self, database: str | Database) -> None:
         self._database = Database(database) if isinstance(database, str) else database
-        self._known: dict[int, tuple[float, IndexVersion, IndexCensus]] = {}
+        self._known: dict[int, tuple[float, IndexVersion, Router]] = {}
 
     def live(self) -> IndexVersion | None:
         """The version that answers queries now, or None."""
@@ -79,12 +79,12 @@ class IndexReader:
         k, _ = checked_page(k, 0)
         conditions = filters.conditions()
 
-        def nearest(connection: Connection, found: IndexVersion, census: IndexCensus) -> Answer:
+        def nearest(connection: Connection, found: IndexVersion, router: Router) -> Answer:
             query = checked_vectors(np.atleast_2d(vector), found.dimension)[0]
             if not variety.is_asked:
-                way = plan(found.graphs, census, conditions, wanted=k + 1, after=after)
+                way = router.plan(conditions, wanted=k + 1, after=after)
                 return find(connection, found, query, way, conditions, k=k, after=after)
-            everything = Plan("exact", census.passing(conditions))
+            everything = Plan("exact", router.passing(conditions))
             window = find(connection, found, query, everything, conditions, k=WINDOW, after=Place(shown=after.shown))
             return page_of(window, varied(window.hits, looks(connection, found, window), variety), k, after)
 
@@ -97,7 +97,7 @@ class IndexReader:
             IndexVersionMissing: no version is live, or the one asked for is gone.
         """
 
-        def stored(connection: Connection, found: IndexVersion, _: IndexCensus) -> NDArray[np.float32] | None:
+        def stored(connection: Connection, found: IndexVersion, _: Router) -> NDArray[np.float32] | None:
             query = INDEX["vector"].format(vectors=vectors_of(found.id))
             with connection.cursor(binary=True) as cursor:
                 row = cursor.execute(query, {"product_id": product_id}).fetchone()
@@ -105,21 +105,21 @@ class IndexReader:
 
         return self._reading(version, stored)
 
-    def _reading(self, version: int | None, work: Callable[[Connection, IndexVersion, IndexCensus], T]) -> T:
+    def _reading(self, version: int | None, work: Callable[[Connection, IndexVersion, Router], T]) -> T:
         """What ``work`` reads of a version; IndexVersionMissing when it was dropped meanwhile."""
 
         def read(connection: Connection) -> T:
-            found, census = self._searchable(connection, version)
+            found, router = self._searchable(connection, version)
             try:
-                return work(connection, found, census)
+                return work(connection, found, router)
             except psycopg.errors.UndefinedTable as error:
                 self._known.pop(found.id, None)
                 raise gone(found.id) from error
 
         return self._database.read(read)
 
-    def _searchable(self, connection: Connection, version: int | None) -> tuple[IndexVersion, IndexCensus]:
-        """A version that may answer, and its census; what is known of it already is not asked for again."""
+    def _searchable(self, connection: Connection, version: int | None) -> tuple[IndexVersion, Router]:
+        """A version that may answer, and its router; what is known of it already is not asked for again."""
         if version is not None and (known := self._known_still(version)):
             return known
         found = live_version(connection) if version is None else version_of(connection, version)
@@ -130,12 +130,12 @@ class IndexReader:
             )
         if known := self._known_still(found.id):
             return found, known[1]
-        census = census_of(connection, found)
+        router = Router(found.graphs, census_of(connection, found))
         fresh = {number: entry for number, entry in self._known.items() if self._known_still(number)}
-        self._known = {**fresh, found.id: (time.monotonic(), found, census)}
-        return found, census
+        self._known = {**fresh, found.id: (time.monotonic(), found, router)}
+        return found, router
 
-    def _known_still(self, version: int) -> tuple[IndexVersion, IndexCensus] | None:
+    def _known_still(self, version: int) -> tuple[IndexVersion, Router] | None:
         """What was read of a version not long ago."""
         entry = self._known.get(version)
         return entry[1:] if entry and time.monotonic() - entry[0] < CENSUS_S else None

@@ -7,89 +7,22 @@ import json
 import os
 import re
 import subprocess
-import tempfile
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 import pytest
 
 from catalog.audit import AuditTrail
-from catalog.etl import client_stores, load
-from catalog.objects import S3ObjectStore
-from catalog.store import CatalogueStore
-from core.progress import NoProgress
-from core.settings import ClientBucket, Settings
-from embedded.layout import Parts
-from embedded.stack import Stack
-from security.passwords import hash_password
-from server.indexing import build_index
-from server.models import write_model
-from server.tracking import CHAMPION, FEDERATED_EXPERIMENT, MODEL, Tracker
-from tests.models import tiny_spec, tiny_state
+from server.tracking import MODEL
+from tests.integration.api.stacks import Loaded, ask, make_model_and_index, signed_in, until_ready
 
 pytestmark = pytest.mark.integration
 
-PASSWORD = "a password for tests"
-PRODUCTS = 120
 COMPARE = """{ compareSearch(text: "red dress", versions: ["1", "2"], first: 100) {
   modelVersion indexState hits { rank movedFrom product { id } } } }"""
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A stack of this module's own, with a catalogue in it: an index made here would be live for everybody."""
-
-    stack: Stack
-    settings: Settings
-
-
-@pytest.fixture(scope="module")
-def loaded() -> Iterator[Loaded]:
-    with (
-        tempfile.TemporaryDirectory(prefix="tejido-test-") as folder,
-        Stack(Path(folder), ("aurora",), parts=Parts(airflow=False, federation=False)) as stack,
-    ):
-        settings = stack.settings()
-        with CatalogueStore(settings.required("postgres_dsn")) as catalogue:
-            load(
-                "synthetic",
-                store=S3ObjectStore(settings.platform_bucket("data")),
-                catalogue=catalogue,
-                clients=client_stores([_client_bucket(settings)]),
-                limit=PRODUCTS,
-            )
-            catalogue.put_user("ana", hash_password(PASSWORD), ["reader"])
-            catalogue.put_user("olga", hash_password(PASSWORD), ["operator"])
-        yield Loaded(stack, settings)
-
-
-@pytest.fixture
-def http(loaded: Loaded) -> Iterator[httpx.Client]:
-    with signed_in(loaded, "ana") as client:
-        yield client
-
-
-@contextmanager
-def signed_in(loaded: Loaded, username: str) -> Iterator[httpx.Client]:
-    """A client that bears a user's token."""
-    with httpx.Client(base_url=loaded.settings.required("api_url"), timeout=30) as client:
-        answer = client.post("/auth/token", data={"username": username, "password": PASSWORD})
-        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        yield client
-
-
-def ask(client: Any, query: str, **variables: Any) -> Any:
-    answer = client.post("/graphql", json={"query": query, "variables": variables}).json()
-    assert "errors" not in answer, answer
-    return answer["data"]
 
 
 def test_a_reader_lists_the_catalogue_and_sees_its_pictures(http: httpx.Client) -> None:
@@ -228,34 +161,3 @@ def test_an_operator_promotes_by_the_same_test_as_the_command_line(loaded: Loade
         assert ask(http, "{ champion { version } }")["champion"] == {"version": "2"}
         error = http.post("/graphql", json={"query": query.replace('"2"', '"99"')}).json()["errors"][0]
         assert error["extensions"]["code"] == "server.model_missing"
-
-
-@dataclass(frozen=True)
-class Made:
-    """A champion and the index that it built."""
-
-    version: str
-    index: int
-
-
-def make_model_and_index(settings: Settings, *, seed: int = 0) -> Made:
-    """Register untrained heads over random towers as champion, and index the catalogue with them."""
-    tracker = Tracker(settings.required("mlflow_uri"))
-    with tempfile.TemporaryDirectory() as folder:
-        content_hash = write_model(Path(folder), tiny_spec(), tiny_state(seed=seed), card="For tests.")
-        run = tracker.start(FEDERATED_EXPERIMENT, "test", params={})
-        version = tracker.register(run, Path(folder), tags={"content_hash": content_hash, "preset": "tiny"})
-    tracker.set_alias(CHAMPION, version)
-    return Made(version, build_index(settings, NoProgress())["version"])
-
-
-def until_ready(http: httpx.Client, *, within_s: float = 90) -> None:
-    deadline = time.monotonic() + within_s
-    while not (answer := http.get("/readyz")).is_success:
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.2)
-
-
-def _client_bucket(settings: Settings) -> ClientBucket:
-    (entry,) = json.loads(Path(settings.required("clients_file")).read_text())
-    return ClientBucket(**entry)

@@ -20,7 +20,7 @@ from PIL import Image
 from catalog.index import IndexStore
 from catalog.objects import S3ObjectStore
 from core.settings import Settings
-from tests.integration.api.test_api import Loaded, ask, http, loaded, make_model_and_index, until_ready
+from tests.integration.api.stacks import Loaded, ask, make_model_and_index, until_ready
 
 pytestmark = pytest.mark.integration
 __all__ = ["http", "loaded"]

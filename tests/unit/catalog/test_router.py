@@ -10,7 +10,7 @@ import pytest
 from catalog.filters import ATTRIBUTES, Condition, ProductFilter, Value
 from catalog.index.census import IndexCensus
 from catalog.index.records import Graph
-from catalog.index.router import COMPARED_PER_EF, EXACT_PRODUCTS, MAX_EF, plan
+from catalog.index.router import COMPARED_PER_EF, EXACT_PRODUCTS, MAX_EF, Router
 
 PRODUCTS = 40_000
 KINDS = ("Saree", "Shirt", "Shoe", "Watch", "Belt")
@@ -95,63 +95,63 @@ GRAPHS = (WHOLE, SAREES, BLACK)
 
 
 def test_few_are_compared(census: IndexCensus) -> None:
-    way = plan(GRAPHS, census, ProductFilter(base_colour="Teal").conditions(), wanted=11)
+    way = Router(GRAPHS, census).plan(ProductFilter(base_colour="Teal").conditions(), wanted=11)
     assert (way.route, way.graph, way.passing) == ("exact", None, 1334)
 
 
 def test_without_a_filter_the_graph_over_all_is_walked(census: IndexCensus) -> None:
-    way = plan(GRAPHS, census, (), wanted=11)
+    way = Router(GRAPHS, census).plan((), wanted=11)
     assert (way.route, way.graph, way.rest, way.ef) == ("graph", WHOLE, (), 200)
     assert way.look_at > 11
 
 
 def test_a_value_with_a_graph_of_its_own_is_looked_for_there(census: IndexCensus) -> None:
-    way = plan(GRAPHS, census, ProductFilter(article_type="Saree").conditions(), wanted=11)
+    way = Router(GRAPHS, census).plan(ProductFilter(article_type="Saree").conditions(), wanted=11)
     assert (way.route, way.graph, way.rest, way.ef) == ("partial_graph", SAREES, (), 80)
 
 
 def test_the_smallest_graph_is_walked_and_the_rest_looked_at(census: IndexCensus) -> None:
     wanted = ProductFilter(article_type="Saree", base_colour="Black", gender="Women")
-    way = plan(GRAPHS, census, wanted.conditions(), wanted=11)
+    way = Router(GRAPHS, census).plan(wanted.conditions(), wanted=11)
     assert way.graph == SAREES
     assert {condition.column for condition in way.rest} == {"base_colour", "gender"}
 
 
 def test_where_a_small_share_of_the_graph_passes_all_that_do_are_compared(census: IndexCensus) -> None:
-    way = plan(GRAPHS, census, ProductFilter(year=2010).conditions(), wanted=11)
+    way = Router(GRAPHS, census).plan(ProductFilter(year=2010).conditions(), wanted=11)
     assert EXACT_PRODUCTS < way.passing < 0.25 * PRODUCTS
     assert way.route == "exact"
 
 
 def test_one_value_of_a_list_is_not_the_list(census: IndexCensus) -> None:
-    way = plan(GRAPHS, census, ProductFilter(article_type=("Saree", "Shirt")).conditions(), wanted=11)
+    way = Router(GRAPHS, census).plan(ProductFilter(article_type=("Saree", "Shirt")).conditions(), wanted=11)
     assert way.graph == WHOLE
 
 
 def test_a_value_and_a_range_of_one_attribute_both_count(census: IndexCensus) -> None:
     graphs = (WHOLE, Graph((("year", 2010),), 4000, 80))
-    way = plan(graphs, census, ProductFilter(year=2010, year_from=2009).conditions(), wanted=11)
+    way = Router(graphs, census).plan(ProductFilter(year=2010, year_from=2009).conditions(), wanted=11)
     assert way.graph == graphs[1]
     assert [condition.is_range for condition in way.rest] == [True]
 
 
 def test_pages_deeper_than_a_walk_can_go_are_compared(census: IndexCensus) -> None:
-    assert plan(GRAPHS, census, (), wanted=MAX_EF).route == "exact"
+    assert Router(GRAPHS, census).plan((), wanted=MAX_EF).route == "exact"
 
 
 def test_two_values_that_have_a_graph_together_are_looked_for_there(census: IndexCensus) -> None:
     graphs = (*GRAPHS, BLACK_SHOES)
     wanted = ProductFilter(article_type="Shoe", base_colour="Black", gender="Men")
-    way = plan(graphs, census, wanted.conditions(), wanted=11)
+    way = Router(graphs, census).plan(wanted.conditions(), wanted=11)
     assert (way.route, way.graph) == ("partial_graph", BLACK_SHOES)
     assert [condition.column for condition in way.rest] == ["gender"]
     only_one = ProductFilter(article_type="Shoe", gender="Men")
-    assert plan(graphs, census, only_one.conditions(), wanted=11).graph != BLACK_SHOES
+    assert Router(graphs, census).plan(only_one.conditions(), wanted=11).graph != BLACK_SHOES
 
 
 def test_a_graph_that_must_be_walked_far_is_not_where_comparing_all_is_quicker(census: IndexCensus) -> None:
     wanted = ProductFilter(article_type="Saree").conditions()
     far = Graph(SAREES.values, 8000, 8000 // COMPARED_PER_EF)
-    assert plan((WHOLE, far), census, wanted, wanted=11).route == "exact"
+    assert Router((WHOLE, far), census).plan(wanted, wanted=11).route == "exact"
     near = Graph(SAREES.values, 8000, 8000 // COMPARED_PER_EF - 1)
-    assert plan((WHOLE, near), census, wanted, wanted=11).graph == near
+    assert Router((WHOLE, near), census).plan(wanted, wanted=11).graph == near
