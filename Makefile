@@ -4,7 +4,7 @@ ARGS ?=
 ONLY ?=
 WORKERS ?= 2
 
-.PHONY: help demo test containers lint bench setup dev lock clean
+.PHONY: help demo test attacks containers lint bench setup dev lock clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -15,6 +15,9 @@ demo: setup  ## Run everything, from a catalogue to an answered search (ARGS="--
 
 test: setup dev  ## Run the whole test suite (ARGS="-k name")
 	@.venv/bin/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
+
+attacks: setup dev  ## Attack the running services, the long attacks too (docs/how-to/attacks.md; a quarter of an hour)
+	@.venv/bin/python -m pytest -n 0 -m attack tests/attacks $(ARGS)
 
 containers: setup dev  ## Build the images and run docker-compose.yaml for real (as root; a quarter of an hour)
 	@.venv/bin/python -m pytest -x -m containers tests/acceptance/compose $(ARGS)

@@ -44,7 +44,8 @@ The same searches without GraphQL: `GET /v1/search`, `POST /v1/search/image`, `G
 `GET /v1/files` and `GET /v1/facets`, with attributes as parameters.
 """
 
-SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio")
+# Not uvicorn.access: a handler would switch it on, and it writes whole addresses, with searches and signed links.
+SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "asyncio")
 
 
 def create_app(services: Services | None = None) -> FastAPI:

@@ -88,6 +88,7 @@ def identity_of(request: Request) -> Identity:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated("no bearer token")
-    identity = services_of(request).logins.tokens.verify(token.strip())
+    # Not strip(): to Python, bytes that no token has (0x85, 0xA0) are spaces too.
+    identity = services_of(request).logins.tokens.verify(token.strip(" "))
     structlog.contextvars.bind_contextvars(user=identity.subject)
     return identity

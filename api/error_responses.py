@@ -6,6 +6,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from python_multipart.exceptions import FormParserError
 from starlette.exceptions import HTTPException
 
 from api.context import services_of
@@ -21,6 +22,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(TejidoError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(FormParserError, _form)
     app.add_exception_handler(Exception, unexpected)
 
 
@@ -50,6 +52,11 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     fields = error.errors() if isinstance(error, RequestValidationError) else []
     names = ", ".join(sorted({str(field["loc"][-1]) for field in fields}))
     return _answer(request, RequestInvalid(f"The request lacks or misstates: {names}.", hint="See /docs."))
+
+
+async def _form(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+    # Starlette answers 400 to a form that it cannot read, but not to one that its parser cannot.
+    return _answer(request, RequestInvalid("The form cannot be read.", hint="Send multipart/form-data."))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -23,7 +23,8 @@ from api.auth import bearer, identity_of
 from api.body import MAX_GRAPHQL_BYTES
 from api.context import QueryContext, services_of
 from api.errors import RequestInvalid
-from api.guards import check_document
+from api.guards import check_document, check_variables
+from api.roles import Permission, require
 
 MULTIPART = "multipart/form-data"
 HINT = 'Send {"query": …, "variables": {…}} as application/json.'
@@ -56,9 +57,10 @@ class GraphQLRequest(BaseModel):
 )
 async def graphql(request: Request) -> Response:
     """Answer one query or mutation. The body is not read before the token is verified."""
-    identity = identity_of(request)
+    identity = require(identity_of(request), Permission.READ)
     asked = await _read(request)
     check_document(asked.query)
+    check_variables(asked.variables)
     schema: strawberry.Schema = request.app.state.schema
     try:
         result = await schema.execute(

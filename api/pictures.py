@@ -15,6 +15,7 @@ from api.auth import bearer, identity_of
 from api.context import services_of
 from api.errors import NotFound
 from api.ports import Files
+from api.roles import Permission, require
 from catalog.errors import KeyInvalid, ObjectMissing
 
 CONCURRENT_READS = 4
@@ -86,7 +87,7 @@ async def picture(
 ) -> Response:
     """The file as it was published; 304 when the caller has it already."""
     if until is None:
-        identity_of(request)
+        require(identity_of(request), Permission.READ)
     else:
         services_of(request).image_urls.check(file_id, until, signature)
     found = await run_sync(services_of(request).pictures.of, file_id, limiter=_readers)

@@ -34,7 +34,8 @@ MAX_LIFETIME_S = 15 * 60
 LEEWAY_S = 30
 MAX_SUBJECT_CHARS = 128
 
-_SEGMENTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+# The signature's 64 bytes have one spelling: of its last character, base64 reads two bits and drops four.
+_SEGMENTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{85}[AQgw]")
 # Not exp and nbf: jose takes a required claim for one to verify too, by its own clock, whatever verify_exp says.
 _REQUIRED = {f"require_{claim}": True for claim in ("aud", "iss", "iat", "sub", "jti")}
 
@@ -104,7 +105,7 @@ class AccessTokens:
                 # Times are required and checked below, by our clock and by type: jose takes a textual exp for a number.
                 options={**_REQUIRED, "verify_exp": False, "verify_nbf": False, "leeway": LEEWAY_S},
             )
-        except (JOSEError, ValueError, TypeError, RecursionError) as error:
+        except (JOSEError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise Unauthenticated(f"{type(error).__name__}: {error}") from None
         return self._identity(claims)
 
@@ -140,8 +141,10 @@ def _verifier(public_pem: str) -> Key:
 
 
 def _check_request(subject: str, roles: Sequence[str], client: str | None, lifetime_s: int) -> None:
-    if not 0 < len(subject) <= MAX_SUBJECT_CHARS:
-        raise TokenRequestInvalid(f"A token's subject has 1 to {MAX_SUBJECT_CHARS} characters.", hint="Name the user.")
+    if not _may_be_said(subject):
+        raise TokenRequestInvalid(
+            f"A token's subject has 1 to {MAX_SUBJECT_CHARS} characters that can be printed.", hint="Name the user."
+        )
     unknown = [role for role in roles if role not in ROLES]
     if unknown:
         raise TokenRequestInvalid(f"Unknown role {unknown[0]!r}.", hint=f"Roles are: {', '.join(ROLES)}.")
@@ -186,9 +189,14 @@ def _seconds(claims: dict[str, object], name: str) -> int:
 
 def _text(claims: dict[str, object], name: str) -> str:
     value = claims.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_SUBJECT_CHARS:
+    if not isinstance(value, str) or not _may_be_said(value):
         raise Unauthenticated(f"{name} is not a short text")
     return value
+
+
+def _may_be_said(text: str) -> bool:
+    """Whether a log can hold it; neither a NUL nor half a character of another encoding can be written down."""
+    return 0 < len(text) <= MAX_SUBJECT_CHARS and text.isprintable()
 
 
 def _roles(claims: dict[str, object]) -> tuple[str, ...]:

@@ -13,17 +13,17 @@ from strawberry.extensions import (
     ParserCache,
     QueryDepthLimiter,
     SchemaExtension,
-    ValidationCache,
 )
 from strawberry.schema.config import StrawberryConfig
 
 from api.guards import MAX_TOKENS
 from api.schema.arguments import UPLOAD, Upload
-from api.schema.masking import ShapedErrors
+from api.schema.masking import QuietSchema, ShapedErrors
 from api.schema.mutation import Mutation
 from api.schema.permitted import Permitted
 from api.schema.plain_values import PlainValues
 from api.schema.query import Query
+from api.schema.validation import Validation
 
 MAX_DEPTH = 6
 MAX_ALIASES = 10
@@ -43,10 +43,10 @@ def make_schema(*, introspection: bool = False) -> strawberry.Schema:
         lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
         lambda: AddValidationRules(rules),
         lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
-        lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
+        lambda: Validation(hide_suggestions=not introspection),
         Permitted,
     ]
-    return strawberry.Schema(
+    return QuietSchema(
         query=Query,
         mutation=Mutation,
         extensions=extensions,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import strawberry
 import structlog
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
+from strawberry.types import ExecutionContext
 
 from api.context import QueryContext
 from api.errors import TooManySearches, public_error
@@ -17,6 +19,17 @@ log = structlog.get_logger()
 
 UNEXPECTED = {"code": "api.unexpected", "hint": "The log of the API says more."}
 INVALID = {"code": "api.query_invalid", "hint": "See /docs for the fields and arguments."}
+
+
+class QuietSchema(strawberry.Schema):
+    """Leaves the log to ``ShapedErrors``.
+
+    Strawberry writes every error down as it is, with the query's own lines and the values of variables: whoever asks
+    could forge lines of the log, and what people look for would stand in it.
+    """
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Nothing."""
 
 
 class ShapedErrors(SchemaExtension):

@@ -61,6 +61,11 @@ class PlainValues(StrawberryGraphQLCoreExecutionContext):
         super().__init__(*args, **kwargs)
         self._selections: dict[tuple[int, str], Selection] = {}
 
+    @classmethod
+    def build(cls, *args: Any, **kwargs: Any) -> Any:
+        """As graphql-core does, without telling, or looking long for, names that were perhaps meant in variables."""
+        return super().build(*args, **{**kwargs, "hide_suggestions": True})
+
     def execute_fields(
         self,
         parent_type: GraphQLObjectType,

@@ -38,6 +38,11 @@ def test_an_ordinary_query_passes() -> None:
         "{ f(a: " + "[" * 500 + "]" * 500 + ") }",
         "{" + " id" * 2000 + "}",
         "".join(f"fragment f{n} on Query {{ id }} " for n in range(11)) + "{ id }",
+        "{ id }" + "\n#" * 1_000,
+        "{ allFiles(limit: " + "1" * 5_000 + ") { id } }",
+        "{" + " id" * 100 + "}",
+        "{" + " files { id }" * 60 + "}",
+        '{ f(a: "' + "a" * 17_000 + '") }',
     ],
     ids=lambda document: document[:30],
 )
@@ -163,8 +168,46 @@ def test_variables_nested_as_deep_as_json_allows_are_no_server_error(client: Tes
         deep = [deep]
     body = {"query": 'query ($a: FileFilter) { searchByText(text: "like 1", filter: $a) { exact } }'}
     answer = client.post("/graphql", json={**body, "variables": {"a": deep}})
-    assert answer.status_code < 500
-    assert answer.json()["errors"]
+    assert (answer.status_code, answer.json()["code"]) == (400, "api.query_rejected")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"a": [0] * 2_000}, {"a": {str(number): 0 for number in range(2_000)}}, {"a": [[0] * 100] * 20}],
+    ids=["list", "object", "lists"],
+)
+def test_variables_of_too_many_values_are_rejected(client: TestClient, parts: Parts, variables: Any) -> None:
+    answer = client.post("/graphql", json={"query": "{ allFiles { id } }", "variables": variables})
+    assert (answer.status_code, answer.json()["code"]) == (400, "api.query_rejected")
+    assert parts.files.asked == 0
+
+
+def test_a_wrong_variable_brings_no_suggestions(client: TestClient) -> None:
+    query = 'query ($f: FileFilter) { searchByText(text: "x", filter: $f) { exact } }'
+    answer = client.post("/graphql", json={"query": query, "variables": {"f": {"gende": 1}}})
+    assert "unknown field" in answer.text
+    assert "Did you mean" not in answer.text
+
+
+def test_a_document_of_many_errors_is_answered_with_the_first_of_them(client: TestClient) -> None:
+    query = "{" + " ".join(f"f{number}" for number in range(400)) + "}"
+    errors = client.post("/graphql", json={"query": query}).json()["errors"]
+    assert len(errors) == 11
+    assert "aborted" in errors[-1]["message"]
+
+
+def test_nothing_that_a_caller_writes_is_a_line_of_the_log(
+    client: TestClient, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    forged = '\n{"event": "promoted", "level": "info"}\n'
+    query = "query ($f: FileFilter) { searchByText(text: 1, filter: $f) { exact } }"
+    client.post("/graphql", json={"query": f'{{ allFile(a: """{forged}""") }}'})
+    client.post("/graphql", json={"query": query, "variables": {"f": {"x": "a secret wish"}}})
+    client.post("/graphql", json={"query": query.replace("1", '"x"'), "variables": {"f": {"x": "a secret wish"}}})
+    written = capfd.readouterr().err + caplog.text
+    assert "answered" in written
+    assert "promoted" not in written
+    assert "wish" not in written
 
 
 def test_a_query_of_more_than_256_kilobytes_is_too_large(client: TestClient) -> None:

@@ -17,6 +17,8 @@ from security.tokens import AccessTokens
 
 # One moment for all: neither a slow run nor a test's name depends on when it is.
 NOW = 1_795_597_812
+SIGNATURE = "A" * 86
+"""Of the form that ES256 signatures have."""
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +73,11 @@ def test_a_hand_made_token_of_the_same_form_passes(tokens: AccessTokens, keys: S
 def test_alg_none_is_refused(tokens: AccessTokens, keys: SigningKeys) -> None:
     head = segment({"alg": "none", "typ": "at+jwt", "kid": keys.active.kid})
     assert refused(tokens, f"{head}.{segment(claims())}.")
-    assert refused(tokens, f"{head}.{segment(claims())}.AA") == "unexpected header"
+    assert refused(tokens, f"{head}.{segment(claims())}.{SIGNATURE}") == "unexpected header"
 
 
 @pytest.mark.parametrize("form", ["pem", "der"])
-def test_hs256_with_the_public_key_as_its_secret_is_refused(tokens: AccessTokens, keys: SigningKeys, form: str) -> None:
+def test_hmac_with_the_public_key_as_its_secret_is_refused(tokens: AccessTokens, keys: SigningKeys, form: str) -> None:
     import hashlib
     import hmac
 
@@ -83,8 +85,8 @@ def test_hs256_with_the_public_key_as_its_secret_is_refused(tokens: AccessTokens
     der = serialization.load_pem_public_key(pem).public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    signing_input = f"{segment({'alg': 'HS256', 'typ': 'at+jwt', 'kid': keys.active.kid})}.{segment(claims())}"
-    mac = hmac.new(pem if form == "pem" else der, signing_input.encode(), hashlib.sha256).digest()
+    signing_input = f"{segment({'alg': 'HS512', 'typ': 'at+jwt', 'kid': keys.active.kid})}.{segment(claims())}"
+    mac = hmac.new(pem if form == "pem" else der, signing_input.encode(), hashlib.sha512).digest()  # as long as ES256's
     assert refused(tokens, f"{signing_input}.{segment(mac)}") == "unexpected header"
 
 
@@ -171,9 +173,47 @@ def test_one_changed_character_is_refused(tokens: AccessTokens) -> None:
     assert refused(tokens, f"{head}.{body}.{signature[:-6]}AAAAAA")
 
 
+def test_a_signature_has_one_spelling(tokens: AccessTokens) -> None:
+    token = tokens.issue("ana", ["reader"])
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    # Base64 drops four bits of the last character: fifteen others mean the same bytes.
+    place = alphabet.index(token[-1])
+    for other in alphabet[place + 1 : place + 16]:
+        assert refused(tokens, token[:-1] + other) == "not a compact JWT, or too long"
+
+
+@pytest.mark.parametrize("subject", ["an\0a", "ana\n", "\ud800", "\u202eana"])
+def test_a_subject_that_no_log_can_hold_is_refused(tokens: AccessTokens, keys: SigningKeys, subject: str) -> None:
+    assert refused(tokens, signed(keys, claims(sub=subject))) == "sub is not a short text"
+    with pytest.raises(TokenRequestInvalid):
+        tokens.issue(subject, ["reader"])
+
+
+def test_a_time_beyond_all_numbers_is_refused(tokens: AccessTokens, keys: SigningKeys) -> None:
+    # 1e400 is read as infinity, of which jose makes an OverflowError.
+    for name in ("iat", "nbf", "exp"):
+        body = json.dumps(claims(**{name: 0})).replace(f'"{name}": 0', f'"{name}": 1e400')
+        head = {"kid": keys.active.kid, "typ": "at+jwt"}
+        token = jws.sign(body.encode(), keys.active.private_pem, headers=head, algorithm="ES256")
+        assert refused(tokens, str(token))
+
+
 @pytest.mark.parametrize(
     "token",
-    ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "ä.ö.ü", "a b.c.d", "\0.\0.\0", "x" * 5000, f"{'x' * 5000}.a.a"],
+    [
+        "",
+        ".",
+        "..",
+        "a.b",
+        "a.b.c",
+        f"a.b.{SIGNATURE}",
+        "a.b.c.d",
+        "ä.ö.ü",
+        "a b.c.d",
+        "\0.\0.\0",
+        "x" * 5000,
+        f"{'x' * 5000}.a.{SIGNATURE}",
+    ],
     ids=lambda token: token[:8],
 )
 def test_what_is_no_token_is_refused(tokens: AccessTokens, token: str) -> None:
@@ -186,12 +226,12 @@ def test_a_token_of_five_kilobytes_is_refused_unread(tokens: AccessTokens, keys:
 
 @pytest.mark.parametrize("head", [b"[" * 300, b'{"a":' * 60, b"[" * 90_000, b'{"alg":{"alg":"ES256"}}', b"\xff", b"7"])
 def test_a_nested_or_broken_header_is_refused(tokens: AccessTokens, head: bytes) -> None:
-    assert refused(tokens, f"{segment(head)}.e30.AA")
+    assert refused(tokens, f"{segment(head)}.e30.{SIGNATURE}")
 
 
 def test_a_header_member_given_twice_is_refused(tokens: AccessTokens, keys: SigningKeys) -> None:
     head = f'{{"alg":"none","alg":"ES256","typ":"at+jwt","kid":"{keys.active.kid}"}}'.encode()
-    assert refused(tokens, f"{segment(head)}.{segment(claims())}.AA") == "a header member twice"
+    assert refused(tokens, f"{segment(head)}.{segment(claims())}.{SIGNATURE}") == "a header member twice"
 
 
 def test_tokens_of_a_published_key_pass_and_of_a_retired_key_do_not(tmp_path: Path) -> None:
