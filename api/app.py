@@ -44,7 +44,8 @@ The same searches without GraphQL: `GET /v1/search`, `POST /v1/search/image`, `G
 `GET /v1/files` and `GET /v1/facets`, with attributes as parameters.
 """
 
-SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio")
+# Not its access log, whose lines hold what people look for; to give that a handler would switch it on.
+SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "asyncio")
 
 
 def create_app(services: Services | None = None) -> FastAPI:

@@ -23,6 +23,7 @@ from api.index_notices import IndexNotices
 from api.limits import LoginLimits, SearchLimits, ValkeyCounters
 from api.live_model import LiveModel
 from api.metrics import ApiMetrics
+from api.near_cache import NearCache
 from api.operations import Operations
 from api.pictures import Pictures
 from api.ports import Encoder
@@ -79,7 +80,7 @@ def connected(settings: Settings) -> Services:
         notices=IndexNotices(listening),
     )
     metrics = ApiMetrics()
-    vectors, own = QueryVectors(valkey, metrics), OwnProducts(database)
+    vectors, own = QueryVectors(NearCache(valkey), metrics), OwnProducts(database)
     shelf = EncoderShelf(model, lambda version: _encoder(settings, version))
     shards = tempfile.TemporaryDirectory(prefix="tejido-pictures-")
     pictures = ShardPictures(lambda: _bucket(settings), Path(shards.name))

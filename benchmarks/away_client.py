@@ -3,8 +3,8 @@
 Three clients publish what they hold of ../shared/fashion, as `tejido client publish` does, on a stack of real services
 (PostgreSQL, S3, Flower). A second model is promoted while one client is stopped. Its products are looked for by their
 own photos: in the index of before, then in what searches answer from meanwhile (the live version and the older one
-beside it, each in its own space, merged by calibrated score), then, once it is back and a wave went through, in the live
-version alone. The others' products are looked for in the live version each time.
+beside it, each in its own space, merged by calibrated score), then, once it is back and a wave went through, in the
+live version alone. The others' products are looked for in the live version each time.
 Usage: python -m benchmarks.away_client [--products 12000] [--asked 400]
 """
 
@@ -103,7 +103,13 @@ def main() -> None:
         clients = json.loads(Path(settings.required("clients_file")).read_text())
         with CatalogueStore(settings.required("postgres_dsn")) as rows:
             buckets = client_stores(ClientBucket(**client) for client in clients)
-            load(options.source, store=open_stores(settings).data, catalogue=rows, clients=buckets, limit=options.products)
+            load(
+                options.source,
+                store=open_stores(settings).data,
+                catalogue=rows,
+                clients=buckets,
+                limit=options.products,
+            )
         train(settings, seed=0)
         build_index(settings, LogProgress())
         with psycopg.connect(settings.required("postgres_dsn")) as connection:
@@ -167,9 +173,7 @@ def published(stack: Stack, settings: Settings, asked: int) -> Platform:
             if len(page) < 1000:
                 break
     draws = np.random.default_rng(0)
-    chosen = {
-        client: [found[n] for n in draws.permutation(len(found))[:asked]] for client, found in files.items()
-    }
+    chosen = {client: [found[n] for n in draws.permutation(len(found))[:asked]] for client, found in files.items()}
     wanted = {file.image_sha256 for some in chosen.values() for file in some}
     photos = {
         product.image_sha256: product.image
