@@ -6,19 +6,11 @@ from collections.abc import Callable
 
 import strawberry
 from graphql import NoSchemaIntrospectionCustomRule
-from strawberry.extensions import (
-    AddValidationRules,
-    MaxAliasesLimiter,
-    MaxTokensLimiter,
-    ParserCache,
-    QueryDepthLimiter,
-    SchemaExtension,
-    ValidationCache,
-)
+from strawberry.extensions import MaxAliasesLimiter, QueryDepthLimiter, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 
-from api.guards import MAX_TOKENS
 from api.schema.arguments import UPLOAD, Upload
+from api.schema.documents import KnownDocuments, reader_of
 from api.schema.masking import ShapedErrors
 from api.schema.mutation import Mutation
 from api.schema.permitted import Permitted
@@ -27,25 +19,18 @@ from api.schema.query import Query
 
 MAX_DEPTH = 6
 MAX_ALIASES = 10
-CACHED_DOCUMENTS = 64
 
 
 def make_schema(*, introspection: bool = False) -> strawberry.Schema:
     """The schema; with ``introspection``, tools may read it over the wire."""
-    # Made once: the limiters make new rule classes each time, and the cache of validations is keyed by them.
-    rules = [
-        *QueryDepthLimiter(max_depth=MAX_DEPTH).validation_rules,
-        *MaxAliasesLimiter(max_alias_count=MAX_ALIASES).validation_rules,
-        *([] if introspection else [NoSchemaIntrospectionCustomRule]),
-    ]
-    extensions: list[Callable[[], SchemaExtension]] = [
-        ShapedErrors,
-        lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
-        lambda: AddValidationRules(rules),
-        lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
-        lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
-        Permitted,
-    ]
+    read = reader_of(
+        [
+            *QueryDepthLimiter(max_depth=MAX_DEPTH).validation_rules,
+            *MaxAliasesLimiter(max_alias_count=MAX_ALIASES).validation_rules,
+            *([] if introspection else [NoSchemaIntrospectionCustomRule]),
+        ]
+    )
+    extensions: list[Callable[[], SchemaExtension]] = [ShapedErrors, lambda: KnownDocuments(read), Permitted]
     return strawberry.Schema(
         query=Query,
         mutation=Mutation,
