@@ -12,9 +12,10 @@ import re
 import secrets
 import time
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 from jose import jwk, jwt
 from jose.backends.base import Key
@@ -33,6 +34,8 @@ MAX_HEADER_CHARS = 512
 MAX_LIFETIME_S = 15 * 60
 LEEWAY_S = 30
 MAX_SUBJECT_CHARS = 128
+REMEMBERED = 512
+"""Tokens whose signature was found right."""
 
 _SEGMENTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 # Not exp and nbf: jose takes a required claim for one to verify too, by its own clock, whatever verify_exp says.
@@ -95,15 +98,7 @@ class AccessTokens:
         """
         public_pem = self._public_key_for(token)
         try:
-            claims = jwt.decode(
-                token,
-                _verifier(public_pem),
-                algorithms=[ALGORITHM],
-                audience=self.audience,
-                issuer=self.issuer,
-                # Times are required and checked below, by our clock and by type: jose takes a textual exp for a number.
-                options={**_REQUIRED, "verify_exp": False, "verify_nbf": False, "leeway": LEEWAY_S},
-            )
+            claims = _signed_claims(token, public_pem, self.audience, self.issuer)
         except (JOSEError, ValueError, TypeError, RecursionError) as error:
             raise Unauthenticated(f"{type(error).__name__}: {error}") from None
         return self._identity(claims)
@@ -119,7 +114,7 @@ class AccessTokens:
             raise Unauthenticated("unknown kid")
         return public_pem
 
-    def _identity(self, claims: dict[str, object]) -> Identity:
+    def _identity(self, claims: Mapping[str, object]) -> Identity:
         issued, starts, ends = (_seconds(claims, name) for name in ("iat", "nbf", "exp"))
         now = self.clock()
         if now > ends + LEEWAY_S or now < starts - LEEWAY_S or now < issued - LEEWAY_S:
@@ -131,6 +126,25 @@ class AccessTokens:
             raise Unauthenticated("another audience or issuer")
         roles = _roles(claims)
         return Identity(_text(claims, "sub"), roles, _text(claims, "jti"), ends, _client(claims, roles))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _signed_claims(token: str, public_pem: str, audience: str, issuer: str) -> Mapping[str, object]:
+    """The claims of a token that this key signed; the same for ever, so that a token's signature is checked once.
+
+    That the key is still ours and the times are right is checked each time, by the caller. Refused tokens are not
+    remembered: nobody can fill the memory with them.
+    """
+    claims = jwt.decode(
+        token,
+        _verifier(public_pem),
+        algorithms=[ALGORITHM],
+        audience=audience,
+        issuer=issuer,
+        # Times are required here and checked by our clock and by type: jose takes a textual exp for a number.
+        options={**_REQUIRED, "verify_exp": False, "verify_nbf": False, "leeway": LEEWAY_S},
+    )
+    return MappingProxyType(claims)
 
 
 @lru_cache(maxsize=16)
@@ -177,28 +191,28 @@ def _is_text_member(member: object) -> bool:
     return isinstance(member, tuple) and len(member) == 2 and all(isinstance(part, str) for part in member)
 
 
-def _seconds(claims: dict[str, object], name: str) -> int:
+def _seconds(claims: Mapping[str, object], name: str) -> int:
     value = claims.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
         raise Unauthenticated(f"{name} is not a whole number")
     return value
 
 
-def _text(claims: dict[str, object], name: str) -> str:
+def _text(claims: Mapping[str, object], name: str) -> str:
     value = claims.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= MAX_SUBJECT_CHARS:
         raise Unauthenticated(f"{name} is not a short text")
     return value
 
 
-def _roles(claims: dict[str, object]) -> tuple[str, ...]:
+def _roles(claims: Mapping[str, object]) -> tuple[str, ...]:
     roles = claims.get("roles")
     if not isinstance(roles, list) or not all(role in ROLES for role in roles):
         raise Unauthenticated("roles are not known roles")
     return tuple(str(role) for role in roles)
 
 
-def _client(claims: dict[str, object], roles: Sequence[str]) -> str | None:
+def _client(claims: Mapping[str, object], roles: Sequence[str]) -> str | None:
     client = claims.get("client")
     if ("client" in claims and not isinstance(client, str)) or not _fits(client, roles):
         raise Unauthenticated("client does not fit the roles")

@@ -131,6 +131,32 @@ def test_a_payload_that_is_no_object_is_refused(tokens: AccessTokens, keys: Sign
         assert refused(tokens, signed(keys, body))
 
 
+def test_a_token_that_was_found_right_expires_all_the_same(keys: SigningKeys) -> None:
+    now = [float(NOW)]
+    tokens = AccessTokens(keys, clock=lambda: now[0])
+    token = tokens.issue("ana", ["reader"], lifetime_s=60)
+    assert [tokens.verify(token).subject for _ in range(3)] == ["ana"] * 3
+    now[0] += 91
+    assert refused(tokens, token) == "expired, or not valid yet"
+    now[0] -= 200
+    assert refused(tokens, token) == "expired, or not valid yet"
+
+
+def test_a_token_that_was_found_right_is_refused_once_its_key_is_gone(tmp_path: Path) -> None:
+    tokens = AccessTokens(SigningKeys.open(tmp_path / "old"), clock=lambda: NOW)
+    token = tokens.issue("ana", ["reader"])
+    assert tokens.verify(token).subject == "ana"
+    assert refused(AccessTokens(SigningKeys.open(tmp_path / "new"), clock=lambda: NOW), token) == "unknown kid"
+
+
+def test_a_token_that_was_found_right_opens_no_other_audience_or_issuer(keys: SigningKeys) -> None:
+    tokens = AccessTokens(keys, clock=lambda: NOW)
+    token = tokens.issue("ana", ["reader"])
+    assert tokens.verify(token).subject == "ana"
+    assert refused(AccessTokens(keys, audience="another", clock=lambda: NOW), token)
+    assert refused(AccessTokens(keys, issuer="another", clock=lambda: NOW), token)
+
+
 def test_a_token_expires(keys: SigningKeys) -> None:
     token = AccessTokens(keys, clock=lambda: NOW).issue("ana", ["reader"], lifetime_s=60)
     assert AccessTokens(keys, clock=lambda: NOW + 89).verify(token).subject == "ana"
