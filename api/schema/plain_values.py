@@ -148,12 +148,14 @@ class PlainValues(StrawberryGraphQLCoreExecutionContext):
         if is_non_null_type(type_):
             return self._present(type_.of_type, details)
         present = self._present(type_, details)
-        return None if present is None else (lambda value: None if value is None else present(value))
+        if present is None or type_ is GraphQLString:  # A text is most often there, and looked at first.
+            return _optional_text if present else None
+        return lambda value: None if value is None else present(value)
 
     def _present(self, inner: GraphQLOutputType, details: FieldDetailsList) -> Read | None:
         """The same of a value that must be there."""
         if is_leaf_type(inner):
-            return _leaf(inner)
+            return _text if inner is GraphQLString else _leaf(inner)
         if is_list_type(inner):
             return _list(self._value(inner.of_type, details))
         if is_object_type(inner) and inner.is_type_of is None:
@@ -175,17 +177,27 @@ def _nodes(asked: GroupedFieldSet) -> Iterator[FieldNode]:
 
 
 def _leaf(type_: GraphQLLeafType) -> Read:
-    coerce, is_text = type_.coerce_output_value, type_ is GraphQLString
+    coerce = type_.coerce_output_value
 
     def read(value: Any) -> Any:
-        if is_text and type(value) is str:
-            return value
         found = None if value is None else coerce(value)
         if found is None or found is Undefined:
             raise NotPlainError
         return found
 
     return read
+
+
+_other = _leaf(GraphQLString)
+
+
+def _text(value: Any) -> Any:
+    """Nearly all values are texts already."""
+    return value if type(value) is str else _other(value)
+
+
+def _optional_text(value: Any) -> Any:
+    return value if value is None or type(value) is str else _other(value)
 
 
 def _list(item: Read | None) -> Read | None:
