@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 
-from graphql import ASTValidationRule, DocumentNode, GraphQLError, GraphQLSchema, parse, specified_rules, validate
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    parse,
+    specified_rules,
+    validate,
+)
 from strawberry.extensions import SchemaExtension
 
 from api.guards import MAX_TOKENS
@@ -33,11 +43,13 @@ class KnownDocuments(SchemaExtension):
         self._read = read
 
     def on_parse(self) -> Iterator[None]:
-        """Before strawberry would parse; a document that cannot be is an error as there."""
+        """Before strawberry would parse."""
         operation = self.execution_context
-        document = self._read(operation.schema._schema, operation.query or "")
-        operation.graphql_document = document.node
-        operation.pre_execution_errors = list(document.errors)
+        # Strawberry parses what is no document once more, and says what is wrong with it.
+        with suppress(GraphQLSyntaxError):
+            document = self._read(operation.schema._schema, operation.query or "")
+            operation.graphql_document = document.node
+            operation.pre_execution_errors = list(document.errors)
         yield
 
 
