@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -68,6 +71,15 @@ def killed_and_restarted(loaded: Loaded, slug: str) -> None:
     loaded.stack.restart(slug)
 
 
+def tejido(loaded: Loaded, *arguments: object) -> Any:
+    """What a command of the platform answers."""
+    environment = {**os.environ, "TEJIDO_ENV_FILE": str(loaded.stack.platform_env)}
+    command = [str(Path(sys.executable).parent / "tejido"), *map(str, arguments), "--format", "json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def test_fifty_refreshes_of_one_token_end_its_family_within_a_second(api: httpx.Client) -> None:
     first = log_in(api)
     start = threading.Barrier(50)
@@ -127,6 +139,34 @@ def test_another_role_takes_effect_at_the_next_renewal(loaded: Loaded, api: http
     assert claims["sid"] == jwt.get_unverified_claims(pair["access_token"])["sid"]
 
 
+def test_a_new_password_ends_the_sessions_of_before_within_a_second(
+    loaded: Loaded, api: httpx.Client, tmp_path: Path
+) -> None:
+    with CatalogueStore(loaded.settings.required("postgres_dsn")) as users:
+        users.put_user("vera", hash_password(PASSWORD), ["reader"])
+    pair, other = log_in(api, "vera"), log_in(api)
+    (tmp_path / "password").write_text("another password for tests")
+    tejido(loaded, "user", "add", "vera", "--role", "reader", "--replace", "--password-file", tmp_path / "password")
+    done = time.monotonic()
+    while opens(api, pair["access_token"]) != 401:
+        assert time.monotonic() - done < 1
+    assert renew(api, pair["refresh_token"]).json()["code"] == "security.session_ended"
+    assert opens(api, other["access_token"]) == 200
+
+
+def test_a_stolen_key_is_worth_nothing_within_a_second_and_sessions_go_on(loaded: Loaded, api: httpx.Client) -> None:
+    pair = log_in(api)
+    steps = tejido(loaded, "keys", "rotate", "--now")["steps"]
+    done = time.monotonic()
+    assert [step["action"] for step in steps] == ["published", "activated", "retired"]
+    while opens(api, pair["access_token"]) != 401:
+        assert time.monotonic() - done < 1.5
+    fresh = renew(api, pair["refresh_token"]).json()
+    assert jwt.get_unverified_header(fresh["access_token"])["kid"] == steps[0]["kid"]
+    assert opens(api, fresh["access_token"]) == 200
+    assert [key["state"] for key in tejido(loaded, "keys", "list")["keys"]] == ["signs"]
+
+
 def test_keys_rotate_while_requests_go_on_and_none_fails(loaded: Loaded, api: httpx.Client) -> None:
     rotation = KeyRotation(Path(loaded.settings.required("signing_key_dir")), activate_after_s=2, retire_after_s=4)
     before, over = log_in(api), threading.Event()
@@ -134,13 +174,11 @@ def test_keys_rotate_while_requests_go_on_and_none_fails(loaded: Loaded, api: ht
     kids: set[str] = set()
 
     def ask() -> None:
-        pair = before
         while not over.is_set():
-            # The token of before is good until its key retires, a fresh one after that.
-            statuses[opens(api, pair["access_token"])] += 1
+            statuses[opens(api, before["access_token"])] += 1
 
     def keep_renewing() -> None:
-        nonlocal pair
+        pair = log_in(api)
         while not over.is_set():
             answer = renew(api, pair["refresh_token"])
             statuses[answer.status_code] += 1
@@ -149,7 +187,6 @@ def test_keys_rotate_while_requests_go_on_and_none_fails(loaded: Loaded, api: ht
             kids.add(jwt.get_unverified_header(pair["access_token"])["kid"])
             time.sleep(0.3)
 
-    pair = log_in(api)
     with ThreadPoolExecutor(4) as pool:
         try:
             running = [pool.submit(ask), pool.submit(ask), pool.submit(keep_renewing)]
