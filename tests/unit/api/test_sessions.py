@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from api.app import create_app
 from api.limits import MAX_REFRESHES_PER_ADDRESS, MAX_REFRESHES_PER_TOKEN, UNCOUNTED_S, RefreshLimits
+from api.revocations import Revocations
 from security.refresh_tokens import FAMILY_LIFETIME_S, IDLE_S, at_rest, new_refresh_token
 from tests.unit.api.fakes import PASSWORD, PASSWORD_HASH, FakeValkey, Parts
 
@@ -178,6 +181,17 @@ def test_counters_that_are_away_are_not_asked_again_at_once() -> None:
     now[0] = UNCOUNTED_S
     limits.admit("token", "address")
     assert list(valkey.values.values()) == [1, 1]
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/graphql"), ("GET", "/v1/files"), ("GET", "/files/1/image")])
+def test_while_it_is_not_known_who_was_thrown_out_no_session_is_taken(parts: Parts, method: str, path: str) -> None:
+    # Whatever it knows is too old at once.
+    unsure = replace(parts.services.sessions, revocations=Revocations(parts.families.revoked, stale_s=-1))
+    token = unsure.begin("ana", ["reader"], None).access_token
+    with TestClient(create_app(replace(parts.services, sessions=unsure))) as client:
+        answer = client.request(method, path, headers={"Authorization": f"Bearer {token}"}, json=QUERY)
+        assert (answer.status_code, answer.json()["code"]) == (503, "api.sessions_unknown")
+        assert client.get("/healthz").status_code == 200
 
 
 def test_a_database_that_is_away_is_said_and_costs_no_session(anonymous: TestClient, parts: Parts) -> None:
