@@ -83,9 +83,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # The model loads behind the running server: /healthz answers at once, /readyz says when searches do.
     services.search.model.start()
     services.catching_up.start()
+    services.sessions.revocations.start()
     try:
         yield
     finally:
+        services.sessions.revocations.stop()
         services.catching_up.stop()
         services.search.model.stop()
         services.close()

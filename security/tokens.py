@@ -23,7 +23,7 @@ from jose.exceptions import JOSEError
 
 from core.names import CLIENT_NAME
 from security.errors import TokenRequestInvalid, Unauthenticated
-from security.signing_keys import SigningKeys
+from security.signing_keys import Keys
 
 ALGORITHM = "ES256"
 TYPE = "at+jwt"  # RFC 9068, so that no other kind of JWT can stand in for an access token
@@ -53,21 +53,31 @@ class Identity:
     """Seconds since 1970."""
     client: str | None = None
     """Whose products a curator writes; None for everybody else."""
+    session: str | None = None
+    """The family of refresh tokens that it belongs to, and ends with; None for a token of no session."""
 
 
 @dataclass(frozen=True)
 class AccessTokens:
     """Issues access tokens and verifies them, for one issuer and one audience."""
 
-    keys: SigningKeys
+    keys: Keys
     issuer: str = "tejido"
     audience: str = "tejido-api"
     clock: Callable[[], float] = time.time
 
     def issue(
-        self, subject: str, roles: Sequence[str], *, client: str | None = None, lifetime_s: int = MAX_LIFETIME_S
+        self,
+        subject: str,
+        roles: Sequence[str],
+        *,
+        client: str | None = None,
+        session: str | None = None,
+        lifetime_s: int = MAX_LIFETIME_S,
     ) -> str:
         """A signed token for ``subject``; a curator's names the one client whose products it writes.
+
+        Whoever takes a token of a ``session`` asks whether that was revoked; see api.sessions.
 
         Raises:
             TokenRequestInvalid: the subject is empty or too long, a role is unknown, a curator has no client or another
@@ -87,6 +97,8 @@ class AccessTokens:
         }
         if client is not None:
             claims["client"] = client
+        if session is not None:
+            claims["sid"] = session
         key = self.keys.active
         return str(jwt.encode(claims, key.private_pem, ALGORITHM, headers={"kid": key.kid, "typ": TYPE}))
 
@@ -125,7 +137,8 @@ class AccessTokens:
         if _text(claims, "aud") != self.audience or _text(claims, "iss") != self.issuer:
             raise Unauthenticated("another audience or issuer")
         roles = _roles(claims)
-        return Identity(_text(claims, "sub"), roles, _text(claims, "jti"), ends, _client(claims, roles))
+        session = _text(claims, "sid") if "sid" in claims else None
+        return Identity(_text(claims, "sub"), roles, _text(claims, "jti"), ends, _client(claims, roles), session)
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -232,18 +232,6 @@ def test_a_server_that_does_not_answer_is_said_to_and_asked_again(reader: Visito
     reader.forgive("ERR_INTERNET_DISCONNECTED")
 
 
-def test_a_session_that_is_over_asks_to_sign_in_and_goes_on_where_one_was(reader: Visitor) -> None:
-    reader.page.evaluate("sessionStorage.setItem('token', 'expired')")
-    reader.page.locator("#text").fill(DRESS)
-    reader.page.locator("#text").press("Enter")
-    expect(reader.page.locator("#sign-in-problem")).to_have_text("Please sign in to go on.")
-    reader.sign_in(READER, PASSWORD)
-    expect(reader.facts).to_contain_text("model")
-    expect(reader.page.locator("#text")).to_have_value(DRESS)
-    reader.settled()
-    reader.forgive("401")
-
-
 def test_it_speaks_spanish(visit: Visit) -> None:
     reader = visit(locale="es-ES").signed_in_as(READER)
     expect(reader.page.locator("html")).to_have_attribute("lang", "es")

@@ -61,6 +61,11 @@ def test_an_issued_token_tells_who_may_do_what_until_when(tokens: AccessTokens) 
     assert identity.subject == "ana"
     assert identity.roles == ("reader", "operator")
     assert identity.expires_at == NOW + 900
+    assert identity.session is None
+
+
+def test_a_token_of_a_session_names_it(tokens: AccessTokens) -> None:
+    assert tokens.verify(tokens.issue("ana", ["reader"], session="family")).session == "family"
 
 
 def test_a_hand_made_token_of_the_same_form_passes(tokens: AccessTokens, keys: SigningKeys) -> None:
@@ -119,6 +124,11 @@ def test_a_token_without_a_claim_is_refused(tokens: AccessTokens, keys: SigningK
         {"iat": NOW - 3600},
         {"exp": 10**30},
         {"exp": -1},
+        {"sid": ""},
+        {"sid": None},
+        {"sid": 7},
+        {"sid": ["family"]},
+        {"sid": "a" * 200},
     ],
     ids=str,
 )
