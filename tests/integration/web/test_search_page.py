@@ -210,11 +210,18 @@ def test_an_address_says_all_that_is_asked(reader: Visitor) -> None:
 
 
 def test_where_nothing_fits_it_is_said_with_a_way_on(reader: Visitor) -> None:
-    reader.at("/?q=shirt&brand=Nobody")
+    reader.at("/?q=shirt&gender=Men&articleType=Dresses")
     expect(reader.page.locator("#empty")).to_contain_text("Nothing fits.")
     reader.photograph("search-empty")
     reader.page.locator("#clear").click()
     expect(reader.cards.first).to_be_visible()
+    reader.settled()
+
+
+def test_a_value_that_no_product_has_is_named(reader: Visitor) -> None:
+    reader.at("/?q=shirt&brand=Nobody")
+    expect(reader.page.get_by_role("alert")).to_contain_text("No product has the brand 'Nobody'.")
+    reader.photograph("search-unknown-value")
     reader.settled()
 
 

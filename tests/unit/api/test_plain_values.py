@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import strawberry
@@ -91,13 +91,13 @@ def _product(number: int, **other: Any) -> Product:
     return Product(**{**values, **other})
 
 
-BROKEN = {
+BROKEN: dict[str, dict[str, Any]] = {
     "null": {"must": None},
     "type": {"odd": "no number"},
     "list": {"colours": None},
     "item": {"colours": [None, Colour(name="red")]},
     "no list": {"colours": 7},
-    "inner": {"first": Colour(name=None)},  # type: ignore[arg-type]  # That is what is tried.
+    "inner": {"first": Colour(name=cast(str, None))},
     "exception": {"odd": ValueError("an exception for a value")},
     "enum": {"season": "winter"},
 }
