@@ -44,7 +44,7 @@ The same searches without GraphQL: `GET /v1/search`, `POST /v1/search/image`, `G
 `GET /v1/files` and `GET /v1/facets`, with attributes as parameters.
 """
 
-# Not uvicorn.access: a handler would switch it on, and it writes whole addresses, with searches and signed links.
+# Not its access log, whose lines hold what people look for; to give that a handler would switch it on.
 SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "asyncio")
 
 
@@ -83,9 +83,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # The model loads behind the running server: /healthz answers at once, /readyz says when searches do.
     services.search.model.start()
     services.catching_up.start()
+    services.sessions.revocations.start()
     try:
         yield
     finally:
+        services.sessions.revocations.stop()
         services.catching_up.stop()
         services.search.model.stop()
         services.close()

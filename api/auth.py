@@ -1,4 +1,4 @@
-"""Who is asking: names and passwords become short-lived tokens, and tokens become identities."""
+"""Who is asking: names and passwords become sessions of short-lived tokens, and tokens become identities."""
 
 from __future__ import annotations
 
@@ -8,45 +8,63 @@ from typing import Annotated
 import structlog
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.security import OAuth2PasswordBearer, OAuth2PasswordRequestForm
 from pydantic import BaseModel
 
 from api.context import services_of
 from api.limits import LoginLimits
 from api.ports import Users
+from api.sessions import Sessions, TokenPair
 from security.errors import Unauthenticated
 from security.passwords import hash_password, needs_rehash, password_matches
-from security.tokens import MAX_LIFETIME_S, AccessTokens, Identity
+from security.tokens import MAX_LIFETIME_S, Identity
 
 MAX_USERNAME_CHARS = 128
 CONCURRENT_LOGINS = 2
+CONCURRENT_RENEWALS = 4
 
 router = APIRouter(tags=["authentication"])
 # Only tells /docs how to log in; `identity_of` is what verifies.
 bearer = OAuth2PasswordBearer(tokenUrl="auth/token", auto_error=False)
 # Each login fills 19 MiB and a core for a moment: more at once would starve the searches.
 _login_threads = CapacityLimiter(CONCURRENT_LOGINS)
+# Each holds a connection to PostgreSQL: a flood of them must leave some to the searches.
+_renewal_threads = CapacityLimiter(CONCURRENT_RENEWALS)
+
+RefreshToken = Annotated[str, Form(description="The one of the last answer; each is good for one use.")]
 
 
-class IssuedToken(BaseModel):
-    """An access token (RFC 6749, 5.1)."""
+class IssuedTokens(BaseModel):
+    """An access token, and the refresh token that gives the next pair (RFC 6749, 5.1)."""
 
     access_token: str
     token_type: str = "bearer"  # noqa: S105 - the scheme's name, no secret
     expires_in: int = MAX_LIFETIME_S
+    refresh_token: str
+    refresh_expires_in: int
+    """Seconds until it is worth nothing, unless it is used before."""
+
+    @classmethod
+    def of(cls, pair: TokenPair) -> IssuedTokens:
+        """The answer that hands ``pair`` out."""
+        return cls(
+            access_token=pair.access_token,
+            refresh_token=pair.refresh_token,
+            refresh_expires_in=pair.refresh_expires_in,
+        )
 
 
 @dataclass(frozen=True)
 class Logins:
-    """Turns a name and a password into an access token."""
+    """Turns a name and a password into a session."""
 
     users: Users
     limits: LoginLimits
-    tokens: AccessTokens
+    sessions: Sessions
 
-    def log_in(self, username: str, password: str, address: str) -> str:
-        """A fresh access token. Costs about 20 ms of a core.
+    def log_in(self, username: str, password: str, address: str) -> TokenPair:
+        """The first tokens of a new session. Costs about 20 ms of a core.
 
         Raises:
             Unauthenticated: no such user, or another password; the two look and last alike.
@@ -59,7 +77,7 @@ class Logins:
         self.limits.succeeded(username)
         if needs_rehash(user.password_hash):
             self.users.put_user(user.username, hash_password(password), user.roles, client=user.client)
-        return self.tokens.issue(user.username, user.roles, client=user.client)
+        return self.sessions.begin(user.username, user.roles, user.client)
 
 
 def _may_be_a_name(username: str) -> bool:
@@ -67,16 +85,30 @@ def _may_be_a_name(username: str) -> bool:
     return 0 < len(username) <= MAX_USERNAME_CHARS and "\0" not in username
 
 
-@router.post("/auth/token", summary="Get an access token")
-async def issue_token(
-    request: Request, response: Response, form: Annotated[OAuth2PasswordRequestForm, Depends()]
-) -> IssuedToken:
-    """Exchange a name and a password for a bearer token that lives 15 minutes."""
-    logins = services_of(request).logins
-    address = request.client.host if request.client else "unknown"
-    token = await run_sync(logins.log_in, form.username, form.password, address, limiter=_login_threads)
-    response.headers["Cache-Control"] = "no-store"
-    return IssuedToken(access_token=token)
+@router.post("/auth/token", summary="Log in")
+async def issue_tokens(request: Request, form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> IssuedTokens:
+    """Exchange a name and a password for a bearer token that lives 15 minutes, and a refresh token."""
+    log_in = services_of(request).logins.log_in
+    return IssuedTokens.of(
+        await run_sync(log_in, form.username, form.password, _address(request), limiter=_login_threads)
+    )
+
+
+@router.post("/auth/refresh", summary="Renew a session")
+async def refresh(request: Request, refresh_token: RefreshToken) -> IssuedTokens:
+    """Exchange a refresh token for the next pair; one that was used before ends its whole session."""
+    renew = services_of(request).sessions.refresh
+    return IssuedTokens.of(await run_sync(renew, refresh_token, _address(request), limiter=_renewal_threads))
+
+
+@router.post("/auth/logout", summary="Log out", status_code=204)
+async def log_out(request: Request, refresh_token: RefreshToken) -> None:
+    """End a session: its refresh tokens and its access tokens are worth nothing from now on."""
+    await run_sync(services_of(request).sessions.end, refresh_token, _address(request), limiter=_renewal_threads)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
 
 
 def identity_of(request: Request) -> Identity:
@@ -84,11 +116,12 @@ def identity_of(request: Request) -> Identity:
 
     Raises:
         Unauthenticated: no token, or none that is valid.
+        SessionsUnknown: see api.revocations.
     """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthenticated("no bearer token")
     # Not strip(): to Python, bytes that no token has (0x85, 0xA0) are spaces too.
-    identity = services_of(request).logins.tokens.verify(token.strip(" "))
+    identity = services_of(request).sessions.identity(token.strip(" "))
     structlog.contextvars.bind_contextvars(user=identity.subject)
     return identity

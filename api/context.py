@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from api.pictures import Pictures
     from api.ports import Files
     from api.search import Search
+    from api.sessions import Sessions
     from api.vocabulary import Vocabulary
 
 
@@ -31,6 +32,7 @@ class Services:
     """The parts that answer requests; made once per process."""
 
     logins: Logins
+    sessions: Sessions
     files: Files
     vocabulary: Vocabulary
     search: Search

@@ -10,7 +10,15 @@ from python_multipart.exceptions import FormParserError
 from starlette.exceptions import HTTPException
 
 from api.context import services_of
-from api.errors import NotFound, RequestInvalid, TooManyAttempts, TooManySearches, http_status, public_error
+from api.errors import (
+    NotFound,
+    RequestInvalid,
+    TooManyAttempts,
+    TooManyRefreshes,
+    TooManySearches,
+    http_status,
+    public_error,
+)
 from core.errors import TejidoError
 from security.errors import Unauthenticated
 
@@ -31,7 +39,7 @@ def _answer(request: Request, error: TejidoError, status: int | None = None) -> 
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, TooManyAttempts | TooManySearches):
+    if isinstance(error, TooManyAttempts | TooManyRefreshes | TooManySearches):
         headers["Retry-After"] = str(error.retry_after_s)
     return JSONResponse(error.as_dict(), status_code=status or http_status(error), headers=headers)
 

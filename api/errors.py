@@ -9,8 +9,10 @@ ApiError                   each with the HTTP status that carries it
 ├── NotFound               404  no such path, product or picture
 ├── BodyTooLarge           413
 ├── TooManyAttempts        429  logins
+├── TooManyRefreshes       429  renewals and ends of sessions
 ├── TooManySearches        429  searches of one user
 ├── LoginUnavailable       503  attempts cannot be counted, so none is let through
+├── SessionsUnknown        503  which sessions are over is not known, so no token of one is taken
 ├── SearchNotReady         503  the model is loading, or no index is live
 ├── TrackingUnavailable    503  MLflow does not answer, so nothing can be said of models
 ├── Busy                   503  something is done already that can only be done once at a time
@@ -99,6 +101,17 @@ class TooManyAttempts(ApiError):
         self.retry_after_s = retry_after_s
 
 
+class TooManyRefreshes(ApiError):
+    """Too many sessions were renewed or ended from this address, or with this token."""
+
+    code = "api.too_many_refreshes"
+    status = 429
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__("Too many sessions were renewed.", hint=f"Try again in {retry_after_s} s.")
+        self.retry_after_s = retry_after_s
+
+
 class TooManySearches(ApiError):
     """This user has searched too often within a minute."""
 
@@ -115,6 +128,19 @@ class LoginUnavailable(ApiError):
 
     code = "api.login_unavailable"
     status = 503
+
+
+class SessionsUnknown(ApiError):
+    """PostgreSQL could not be asked for some seconds which sessions are over, so no token of a session is taken."""
+
+    code = "api.sessions_unknown"
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__(
+            "It is not known at the moment which sessions are over.",
+            hint="Try again; GET /readyz says which part is missing.",
+        )
 
 
 class SearchNotReady(ApiError):

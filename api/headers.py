@@ -14,6 +14,7 @@ PAGE = (
 )
 # Swagger UI sets style attributes; scripts stay limited to files of this server.
 DOCS = PAGE.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+SECRETIVE = "/auth/"
 POLICIES = {"/": PAGE, "/federation": PAGE, "/docs": DOCS}
 
 
@@ -43,6 +44,9 @@ class SecurityHeaders:
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
+                if scope["path"].startswith(SECRETIVE):
+                    # Whatever is answered there: a token, a refusal, or an error that nobody expected.
+                    headers["Cache-Control"] = "no-store"
             await send(message)
 
         await self._app(scope, receive, marked)

@@ -12,9 +12,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from api.context import services_of
+from security.key_rotation import JWKS_CACHE_S
 
 PATIENCE_S = 3.0
-JWKS_CACHE_S = 300
 
 log = structlog.get_logger()
 router = APIRouter(tags=["health"])
@@ -81,4 +81,4 @@ async def readyz(request: Request, response: Response) -> Ready:
 async def jwks(request: Request, response: Response) -> dict[str, list[dict[str, str]]]:
     """The JSON Web Key Set (RFC 7517)."""
     response.headers["Cache-Control"] = f"public, max-age={JWKS_CACHE_S}"
-    return services_of(request).logins.tokens.keys.jwks()
+    return services_of(request).sessions.tokens.keys.jwks()

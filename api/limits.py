@@ -1,4 +1,7 @@
-"""How often one may log in and search, counted in Valkey. A login that cannot be counted is not tried; a search is."""
+"""How often one may log in, renew a session and search, counted in Valkey.
+
+A login that cannot be counted is not tried: passwords can be guessed. Searches and refresh tokens cannot.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,17 @@ import structlog
 from valkey import Valkey
 from valkey.exceptions import ValkeyError
 
-from api.errors import LoginUnavailable, TooManyAttempts, TooManySearches
+from api.errors import LoginUnavailable, TooManyAttempts, TooManyRefreshes, TooManySearches
 
 WINDOW_S = 300
 MAX_PER_USER = 10
 MAX_PER_ADDRESS = 40
+MAX_REFRESHES_PER_TOKEN = 10
+MAX_REFRESHES_PER_ADDRESS = 120
+"""An office of some hundred pages behind one address, each of which renews every quarter of an hour."""
 SEARCH_WINDOW_S = 60
 UNCOUNTED_S = 5.0
-"""How long searches are not counted once Valkey did not answer: asking it in vain may take a second."""
+"""How long nothing is counted that need not be, once Valkey did not answer: asking it in vain may take a second."""
 
 log = structlog.get_logger()
 
@@ -90,6 +96,49 @@ class LoginLimits:
             return
 
 
+class _Forgiving:
+    """Counts while the counters can be reached. Losing them costs a bound, never an answer."""
+
+    def __init__(self, counters: Counters, what: str, clock: Callable[[], float]) -> None:
+        self._counters, self._what, self._clock = counters, what, clock
+        self._uncounted_until = 0.0
+
+    def left_s(self, key: str, limit: int, window_s: int) -> int:
+        """Count one; the seconds to wait when that is more than ``limit`` in this window, else 0."""
+        if self._clock() < self._uncounted_until:
+            return 0
+        try:
+            count, left_s = self._counters.increment(key, expires_s=window_s)
+        except ValkeyError as error:
+            self._uncounted_until = self._clock() + UNCOUNTED_S
+            log.warning(f"{self._what} are not counted", error=str(error), retry_in_s=UNCOUNTED_S)
+            return 0
+        return max(left_s, 1) if count > limit else 0
+
+
+class RefreshLimits:
+    """Bounds how often sessions are renewed or ended, by token and by address.
+
+    Goes on without the counters: nobody guesses 256 bits, and sessions must not end because Valkey is away.
+    """
+
+    def __init__(self, counters: Counters, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._counters = _Forgiving(counters, "renewals of sessions", clock)
+
+    def admit(self, token: str, address: str) -> None:
+        """Count one.
+
+        Raises:
+            TooManyRefreshes: the token or the address has used up this window.
+        """
+        for key, limit in (
+            (_key("refresh:token", token), MAX_REFRESHES_PER_TOKEN),
+            (_key("refresh:address", address), MAX_REFRESHES_PER_ADDRESS),
+        ):
+            if left_s := self._counters.left_s(key, limit, WINDOW_S):
+                raise TooManyRefreshes(left_s)
+
+
 class SearchLimits:
     """Bounds the searches of one user in a minute. Losing the counters costs the bound, never an answer.
 
@@ -100,8 +149,7 @@ class SearchLimits:
     """
 
     def __init__(self, counters: Counters, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._counters, self._per_minute, self._clock = counters, per_minute, clock
-        self._uncounted_until = 0.0
+        self._counters, self._per_minute = _Forgiving(counters, "searches", clock), per_minute
 
     def admit(self, subject: str) -> None:
         """Count one search of ``subject``.
@@ -109,16 +157,10 @@ class SearchLimits:
         Raises:
             TooManySearches: they have used up this minute.
         """
-        if not self._per_minute or self._clock() < self._uncounted_until:
+        if not self._per_minute:
             return
-        try:
-            count, left_s = self._counters.increment(_key("search", subject), expires_s=SEARCH_WINDOW_S)
-        except ValkeyError as error:
-            self._uncounted_until = self._clock() + UNCOUNTED_S
-            log.warning("searches are not counted", error=str(error), retry_in_s=UNCOUNTED_S)
-            return
-        if count > self._per_minute:
-            raise TooManySearches(max(left_s, 1))
+        if left_s := self._counters.left_s(_key("search", subject), self._per_minute, SEARCH_WINDOW_S):
+            raise TooManySearches(left_s)
 
 
 def _key(kind: str, name: str) -> str:

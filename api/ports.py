@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from catalog.filters import ProductFilter
 from catalog.index import ANYTHING, BEGINNING, Answer, IndexVersion, Place, Variety
 from catalog.own_products import Embedded, Written
+from catalog.sessions import Begun, Refused, Renewed
 from catalog.store import FacetValue, FashionFile, User
 
 Vectors = NDArray[np.float32]
@@ -53,6 +54,19 @@ class Users(Protocol):
 
     def put_user(self, username: str, password_hash: str, roles: Sequence[str], *, client: str | None = None) -> None:
         """Create the user, or replace hash, roles and client."""
+
+
+class SessionFamilies(Protocol):
+    """Families of refresh tokens; `catalog.sessions.SessionStore` in production."""
+
+    def begin(self, username: str, sha256: bytes, *, idle_s: int, lifetime_s: int) -> Begun:
+        """Begin a family with its first token."""
+
+    def renew(self, old_sha256: bytes, new_sha256: bytes, *, idle_s: int) -> Renewed | Refused:
+        """Use up a token for the next one; a token that was used before revokes its family."""
+
+    def revoke(self, sha256: bytes, reason: str) -> str | None:
+        """Revoke the family of a token; its id, if it lived."""
 
 
 class Encoder(Protocol):

@@ -104,4 +104,6 @@ def _check(picture: bytes) -> None:
 
 def _key(model: LoadedModel, kind: bytes, query: bytes) -> str:
     digest = hashlib.sha256(kind + b"\0" + query).hexdigest()
-    return f"tejido:vector:{model.index.model_name}:{model.index.model_version}:{digest}"
+    # A version's number may be given twice, its hash is not.
+    index = model.index
+    return f"tejido:vector:{index.model_name}:{index.model_version}:{index.model_hash[:16]}:{digest}"

@@ -20,13 +20,16 @@ from api.encoder_shelf import EncoderShelf
 from api.health import Readiness
 from api.image_urls import ImageUrls
 from api.index_notices import IndexNotices
-from api.limits import LoginLimits, SearchLimits, ValkeyCounters
+from api.limits import LoginLimits, RefreshLimits, SearchLimits, ValkeyCounters
 from api.live_model import LiveModel
 from api.metrics import ApiMetrics
+from api.near_cache import NearCache
 from api.operations import Operations
 from api.pictures import Pictures
 from api.ports import Encoder
+from api.revocations import Revocations
 from api.search import Search
+from api.sessions import Sessions
 from api.vectors import QueryVectors
 from api.vocabulary import Vocabulary
 from catalog.database import Database
@@ -35,10 +38,11 @@ from catalog.index.left_behind import LeftBehind
 from catalog.own_products import OwnProducts
 from catalog.pictures import ShardPictures
 from catalog.presigning import Presigner
+from catalog.sessions import SessionStore
 from catalog.store import CatalogueStore
 from core.settings import Settings
+from security.followed_keys import FollowedKeys
 from security.links import PictureLinks
-from security.signing_keys import SigningKeys
 from security.tokens import AccessTokens
 
 if TYPE_CHECKING:
@@ -65,7 +69,9 @@ def connected(settings: Settings) -> Services:
     files, index = CatalogueStore(database), IndexStore(database)
     signing = Path(settings.required("signing_key_dir"))
     left_behind = LeftBehind(database)
-    keys = SigningKeys.open(signing)
+    tokens = AccessTokens(FollowedKeys(signing))
+    polled = SessionStore.to_poll(database.dsn)
+    sessions = Sessions(SessionStore(database), Revocations(polled.revoked), RefreshLimits(counters), tokens)
     readers = settings.readers()
     image_urls = ImageUrls(
         PictureLinks.open(signing),
@@ -79,7 +85,7 @@ def connected(settings: Settings) -> Services:
         notices=IndexNotices(listening),
     )
     metrics = ApiMetrics()
-    vectors, own = QueryVectors(valkey, metrics), OwnProducts(database)
+    vectors, own = QueryVectors(NearCache(valkey), metrics), OwnProducts(database)
     shelf = EncoderShelf(model, lambda version: _encoder(settings, version))
     shards = tempfile.TemporaryDirectory(prefix="tejido-pictures-")
     pictures = ShardPictures(lambda: _bucket(settings), Path(shards.name))
@@ -89,10 +95,12 @@ def connected(settings: Settings) -> Services:
         shards.cleanup()
         for client in (valkey, listening):
             client.close()  # type: ignore[no-untyped-call]
+        polled.close()
         database.close()
 
     return Services(
-        logins=Logins(files, LoginLimits(counters), AccessTokens(keys)),
+        logins=Logins(files, LoginLimits(counters), sessions),
+        sessions=sessions,
         files=files,
         vocabulary=Vocabulary(files),
         search=Search(model, vectors, index, files, metrics, Beside(left_behind, vectors, index)),

@@ -70,7 +70,8 @@ class LocalClient:
         state = from_record(content.array_records["arrays"], like=self.model.state(), encoding=config.encoding_down)
         carried = self._before(task.round)
         update = self._learn(state, carried.moments, task, faults)
-        arrays, residual = compress(faults.delta(update.delta), carried.residual, encoding=config.encoding)
+        delta, bound = faults.delta(update.delta), config.update_bound
+        arrays, residual = compress(delta, carried.residual, encoding=config.encoding, bound=bound)
         self._carried[task.round] = Carried(residual if config.encoding != "fp32" else {}, update.moments)
         # A round that is repeated needs what the one before it left; sixty rounds of moments would be gigabytes.
         for old in sorted(self._carried)[:-2]:

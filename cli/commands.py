@@ -113,6 +113,10 @@ TREE: dict[str, Command | Group] = {
         "Say who may log in to the API.",
         {"add": Command("cli.user.add"), "list": Command("cli.user.list_users", "list_users")},
     ),
+    "keys": Group(
+        "Rotate the keys that sign access tokens.",
+        {"rotate": Command("cli.keys.rotate"), "list": Command("cli.keys.list_keys", "list_keys")},
+    ),
     "search": Command("cli.search"),
     "token": Command("cli.token"),
 }

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from catalog.sessions import SessionStore
 from cli.airflow import Airflow
 from cli.output import Format, FormatOption, emit
 from cli.session import DEFAULT_STATE, StateOption, platform_settings
@@ -24,11 +25,14 @@ def housekeeping(
     """Remove old checkpoints, index versions, recorded failures and DAG runs; what is live is never touched."""
     settings = platform_settings(state)
     result = clean_up(settings, keep_runs=keep_runs, keep_days=keep_days)
-    result["dag_runs"] = _drop_dag_runs(settings, keep_days)
+    before = datetime.now(UTC) - timedelta(days=keep_days)
+    with SessionStore(settings.required("postgres_dsn")) as sessions:
+        result["sessions"] = sessions.forget(before)
+    result["dag_runs"] = _drop_dag_runs(settings, before)
     emit(result, how, _text)
 
 
-def _drop_dag_runs(settings: Settings, keep_days: int) -> int:
+def _drop_dag_runs(settings: Settings, before: datetime) -> int:
     """Old DAG runs with all that hangs on them, by Airflow's own API: tasks have no way to its database."""
     if settings.airflow_url is None or settings.airflow_password_file is None:
         return 0
@@ -37,7 +41,7 @@ def _drop_dag_runs(settings: Settings, keep_days: int) -> int:
         username=settings.airflow_username,
         password=Path(settings.airflow_password_file).read_text(),
     )
-    return airflow.delete_runs(before=datetime.now(UTC) - timedelta(days=keep_days))
+    return airflow.delete_runs(before=before)
 
 
 def _text(result: dict[str, Any]) -> str:
@@ -46,6 +50,7 @@ def _text(result: dict[str, Any]) -> str:
         "runs that broke off": len(result["runs_removed"]),
         "index versions": len(result["index_versions"]),
         "recorded failures": result["failures"],
+        "sessions that are over": result["sessions"],
         "DAG runs": result["dag_runs"],
     }
     return "Removed: " + ", ".join(f"{count} {what}" for what, count in removed.items()) + "."

@@ -97,7 +97,8 @@ def train(message: Message, context: Context) -> RecordDict:
     folder = CarryFolder(settings.features_dir, owner=dataset.client, run=task.run)
     carried = folder.before(task.round)
     learned = learner.learn(start, moments=carried.moments, alter=faults.products)
-    arrays, residual = compress(faults.delta(learned.delta), carried.residual, encoding=encoding)
+    bound = task.config.update_bound
+    arrays, residual = compress(faults.delta(learned.delta), carried.residual, encoding=encoding, bound=bound)
     folder.save(task.round, Carried(residual if encoding != "fp32" else {}, learned.moments))
     faults.crash_after_training()
     seconds = {"encode_seconds": round(learned.encode_seconds, 2), "train_seconds": round(learned.train_seconds, 2)}

@@ -33,6 +33,11 @@ class StreamingMean:
             self._add(self._sum[name], tensor, weight, is_first=is_first)
         self._weight += weight
 
+    @property
+    def weight(self) -> float:
+        """Of all updates together."""
+        return self._weight
+
     def mean(self) -> Tensors:
         """The mean; the sum is used up.
 

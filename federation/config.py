@@ -14,11 +14,16 @@ RunConfig = dict[str, str | int | float | bool]
 TRAINABLE = ("heads", "lora", "full")
 HEADS = ("linear", "residual")
 OPTIMISER_STATES = ("fresh", "kept")
+PRIVACY = ("none", "client-level")
 ENCODINGS = ("fp32", "fp16", "int8")
 STRATEGIES = (
     "fedavg", "fednova", "fedavgm", "fedadam", "fedyogi", "fedadagrad",
     "fedmedian", "fedtrimmedavg", "krum", "multikrum", "bulyan", "fedcosine",
 )  # fmt: skip
+PRIVATE_STRATEGIES = ("fedavg", "fedavgm", "fedadam", "fedyogi", "fedadagrad")
+"""Those whose step depends on the mean of all updates alone; docs/explanation/privacy.md says why no others."""
+PRIVATE_CLIENTS = 3
+"""With two, each knows the other's update but for the noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +94,18 @@ class FederationConfig:
     encoding_down: str = "fp32"
     """How the state travels to the clients."""
 
+    # What the model may tell about any one client.
+    privacy: str = "none"
+    """``client-level``: each client's update is clipped, all count alike, and their sum gets noise."""
+    clip_norm: float = 1.0
+    """L2 norm, over all tensors together, to which a client clips its update in a private run."""
+    noise_multiplier: float = 1.0
+    """Standard deviation of the noise on the sum of a private round's updates, in clip norms."""
+    delta: float = 1e-5
+    """Of (epsilon, delta); well below one in the number of clients."""
+    epsilon_budget: float = 10.0
+    """A private run ends before the round that would bring its epsilon above this."""
+
     # Who takes part, and for how long a round waits.
     clients: str = ""
     """Names of the clients, separated by commas; empty: all of the catalogue."""
@@ -113,7 +130,7 @@ class FederationConfig:
         load_preset(self.preset)
         for name, allowed in (
             ("trainable", TRAINABLE), ("head", HEADS), ("optimiser_state", OPTIMISER_STATES),
-            ("strategy", STRATEGIES),
+            ("strategy", STRATEGIES), ("privacy", PRIVACY),
             ("encoding", ENCODINGS), ("encoding_down", ENCODINGS),
         ):  # fmt: skip
             _require(getattr(self, name) in allowed, name, getattr(self, name), f"one of: {', '.join(allowed)}")
@@ -131,6 +148,9 @@ class FederationConfig:
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
         for name in ("sample", "quorum", "final_learning_rate"):
             _require(0 < getattr(self, name) <= 1, name, getattr(self, name), "above 0, at most 1")
+        fits = not self.is_private or self.strategy in PRIVATE_STRATEGIES
+        _require(fits, "strategy", self.strategy, f"in a private run, one of: {', '.join(PRIVATE_STRATEGIES)}")
+        _require(0 < self.delta <= 0.01, "delta", self.delta, "above 0, at most 0.01")
         _require(self.norm_bound > 1, "norm_bound", self.norm_bound, "above 1")
 
     def to_run_config(self) -> RunConfig:
@@ -156,9 +176,28 @@ class FederationConfig:
         """The clients that the run names, each once, sorted; empty: all of the catalogue."""
         return tuple(sorted({name.strip() for name in self.clients.split(",") if name.strip()}))
 
+    @property
+    def is_private(self) -> bool:
+        """Whether the model shall be differentially private."""
+        return self.privacy != "none"
+
+    @property
+    def update_bound(self) -> float:
+        """The longest update that a client sends, as an L2 norm; infinite where the run is not private."""
+        return self.clip_norm if self.is_private else math.inf
+
+    @property
+    def clients_needed(self) -> int:
+        """Clients that a run needs at least."""
+        return max(self.min_clients, self._least)
+
     def replies_needed(self, clients: int) -> int:
         """Valid updates that a round with ``clients`` clients needs."""
-        return max(1, math.ceil(self.quorum * clients))
+        return max(self._least, math.ceil(self.quorum * clients))
+
+    @property
+    def _least(self) -> int:
+        return PRIVATE_CLIENTS if self.is_private else 1
 
 
 WHOLE = {
@@ -178,6 +217,7 @@ WHOLE = {
 }
 POSITIVE = (
     "learning_rate", "tower_learning_rate", "lora_alpha", "server_tau", "wait_s", "deadline_s",
+    "clip_norm", "noise_multiplier", "epsilon_budget",
 )  # fmt: skip
 
 

@@ -2,9 +2,11 @@
 
 SecurityError
 ├── Unauthenticated          no valid access token; never says why, the log does
+│   └── SessionEnded         a refresh token that gives no other; never says why either
 ├── Forbidden                a valid token whose roles do not suffice
 ├── SigningKeyMissing        no key to sign access tokens with
 ├── SigningKeyUnreadable     a key file is damaged or open to others
+├── RotationTooEarly         the next step of a key rotation would harm somebody now
 ├── TokenRequestInvalid      a token was asked for that may not exist (lifetime, subject, roles)
 ├── PasswordRejected         a password that may not be set (too short, too long)
 ├── CertificateUnreadable    a TLS certificate or its key is damaged
@@ -13,7 +15,9 @@ SecurityError
 
 from __future__ import annotations
 
-from core.errors import TejidoError
+import math
+
+from core.errors import EX_TEMPFAIL, TejidoError
 
 
 class SecurityError(TejidoError):
@@ -35,6 +39,16 @@ class Unauthenticated(SecurityError):
         self.reason = reason
 
 
+class SessionEnded(Unauthenticated):
+    """The refresh token gives no other: unknown, expired, used before, or of a session that was revoked."""
+
+    code = "security.session_ended"
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.message, self.hint = "The session is over.", "Log in again: POST /auth/token."
+
+
 class Forbidden(SecurityError):
     """The access token is valid, and its roles do not let it do this."""
 
@@ -51,6 +65,21 @@ class SigningKeyUnreadable(SecurityError):
     """A signing key file is damaged, is no P-256 key, or may be read by other users."""
 
     code = "security.signing_key_unreadable"
+
+
+class RotationTooEarly(SecurityError):
+    """The next step of a key rotation would harm somebody now."""
+
+    code = "security.rotation_too_early"
+    exit_status = EX_TEMPFAIL
+
+    def __init__(self, kid: str, action: str, due_in_s: float) -> None:
+        why = {"activate": "caches of the JWKS may lack it", "retire": "tokens that it signed are still in use"}[action]
+        super().__init__(
+            f"It is too early to {action} the signing key {kid}: {why}.",
+            hint=f"In {math.ceil(due_in_s)} s: `tejido keys rotate` waits for it.",
+        )
+        self.due_in_s = due_in_s
 
 
 class TokenRequestInvalid(SecurityError):

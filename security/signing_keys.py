@@ -2,7 +2,8 @@
 
 A folder holds one PEM file per key, named by the key's RFC 7638 thumbprint (its ``kid``), and a file ``active`` that
 names the key that signs. Rotation is three steps with a wait in between: ``publish`` a new key (it appears in the
-JWKS), ``activate`` it once caches of the JWKS are stale, ``retire`` the old one once its last token has expired.
+JWKS), ``activate`` it once caches of the JWKS are stale, ``retire`` the old one once its last token has expired;
+security.key_rotation knows when.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -40,6 +42,20 @@ class SigningKey:
         return f"SigningKey(kid={self.kid!r})"
 
 
+class Keys(Protocol):
+    """What signs access tokens and verifies them: SigningKeys, or FollowedKeys in a process that goes on."""
+
+    @property
+    def active(self) -> SigningKey:
+        """The key that signs."""
+
+    def public_pem(self, kid: str) -> str | None:
+        """The public key that ``kid`` names, or None."""
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """The public keys (RFC 7517)."""
+
+
 class SigningKeys:
     """The keys of one folder, read once; make a new object to see what changed since.
 
@@ -62,7 +78,7 @@ class SigningKeys:
     @classmethod
     def open(cls, directory: Path) -> SigningKeys:
         """The keys of ``directory``; the first one is made when there is none. Safe to call from two processes."""
-        with _locked(directory):
+        with locked(directory):
             if not any(directory.glob("*.pem")):
                 _activate(directory, _make(directory))
         return cls(directory)
@@ -83,7 +99,7 @@ class SigningKeys:
 
     def publish(self) -> SigningKeys:
         """Add a new key to the folder: verifiable from now on, not signing yet."""
-        with _locked(self._directory):
+        with locked(self._directory):
             _make(self._directory)
         return SigningKeys(self._directory)
 
@@ -91,7 +107,7 @@ class SigningKeys:
         """Sign with ``kid`` from now on; the others still verify."""
         if kid not in self._keys:
             raise SigningKeyMissing(f"There is no signing key {kid}.", hint="Publish it first.")
-        with _locked(self._directory):
+        with locked(self._directory):
             _activate(self._directory, kid)
         return SigningKeys(self._directory)
 
@@ -99,7 +115,7 @@ class SigningKeys:
         """Remove ``kid``: tokens that it signed are refused from now on."""
         if kid == self._active:
             raise SigningKeyMissing(f"{kid} is the key that signs.", hint="Activate another key before retiring it.")
-        with _locked(self._directory):
+        with locked(self._directory):
             (self._directory / f"{kid}.pem").unlink(missing_ok=True)
         return SigningKeys(self._directory)
 
@@ -110,9 +126,10 @@ class SigningKeys:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path, name: str = ".lock") -> Iterator[None]:
+    """Whoever else asks for the same lock of ``directory``, in any process, waits until the block ends."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (directory / ".lock").open("w") as lock:
+    with (directory / name).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

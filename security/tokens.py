@@ -12,9 +12,10 @@ import re
 import secrets
 import time
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 from jose import jwk, jwt
 from jose.backends.base import Key
@@ -22,7 +23,7 @@ from jose.exceptions import JOSEError
 
 from core.names import CLIENT_NAME
 from security.errors import TokenRequestInvalid, Unauthenticated
-from security.signing_keys import SigningKeys
+from security.signing_keys import Keys
 
 ALGORITHM = "ES256"
 TYPE = "at+jwt"  # RFC 9068, so that no other kind of JWT can stand in for an access token
@@ -33,6 +34,8 @@ MAX_HEADER_CHARS = 512
 MAX_LIFETIME_S = 15 * 60
 LEEWAY_S = 30
 MAX_SUBJECT_CHARS = 128
+REMEMBERED = 512
+"""Tokens whose signature was found right."""
 
 # The signature's 64 bytes have one spelling: of its last character, base64 reads two bits and drops four.
 _SEGMENTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{85}[AQgw]")
@@ -51,21 +54,31 @@ class Identity:
     """Seconds since 1970."""
     client: str | None = None
     """Whose products a curator writes; None for everybody else."""
+    session: str | None = None
+    """The family of refresh tokens that it belongs to, and ends with; None for a token of no session."""
 
 
 @dataclass(frozen=True)
 class AccessTokens:
     """Issues access tokens and verifies them, for one issuer and one audience."""
 
-    keys: SigningKeys
+    keys: Keys
     issuer: str = "tejido"
     audience: str = "tejido-api"
     clock: Callable[[], float] = time.time
 
     def issue(
-        self, subject: str, roles: Sequence[str], *, client: str | None = None, lifetime_s: int = MAX_LIFETIME_S
+        self,
+        subject: str,
+        roles: Sequence[str],
+        *,
+        client: str | None = None,
+        session: str | None = None,
+        lifetime_s: int = MAX_LIFETIME_S,
     ) -> str:
         """A signed token for ``subject``; a curator's names the one client whose products it writes.
+
+        Whoever takes a token of a ``session`` asks whether that was revoked; see api.sessions.
 
         Raises:
             TokenRequestInvalid: the subject is empty or too long, a role is unknown, a curator has no client or another
@@ -85,6 +98,8 @@ class AccessTokens:
         }
         if client is not None:
             claims["client"] = client
+        if session is not None:
+            claims["sid"] = session
         key = self.keys.active
         return str(jwt.encode(claims, key.private_pem, ALGORITHM, headers={"kid": key.kid, "typ": TYPE}))
 
@@ -96,15 +111,7 @@ class AccessTokens:
         """
         public_pem = self._public_key_for(token)
         try:
-            claims = jwt.decode(
-                token,
-                _verifier(public_pem),
-                algorithms=[ALGORITHM],
-                audience=self.audience,
-                issuer=self.issuer,
-                # Times are required and checked below, by our clock and by type: jose takes a textual exp for a number.
-                options={**_REQUIRED, "verify_exp": False, "verify_nbf": False, "leeway": LEEWAY_S},
-            )
+            claims = _signed_claims(token, public_pem, self.audience, self.issuer)
         except (JOSEError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise Unauthenticated(f"{type(error).__name__}: {error}") from None
         return self._identity(claims)
@@ -120,7 +127,7 @@ class AccessTokens:
             raise Unauthenticated("unknown kid")
         return public_pem
 
-    def _identity(self, claims: dict[str, object]) -> Identity:
+    def _identity(self, claims: Mapping[str, object]) -> Identity:
         issued, starts, ends = (_seconds(claims, name) for name in ("iat", "nbf", "exp"))
         now = self.clock()
         if now > ends + LEEWAY_S or now < starts - LEEWAY_S or now < issued - LEEWAY_S:
@@ -131,7 +138,27 @@ class AccessTokens:
         if _text(claims, "aud") != self.audience or _text(claims, "iss") != self.issuer:
             raise Unauthenticated("another audience or issuer")
         roles = _roles(claims)
-        return Identity(_text(claims, "sub"), roles, _text(claims, "jti"), ends, _client(claims, roles))
+        session = _text(claims, "sid") if "sid" in claims else None
+        return Identity(_text(claims, "sub"), roles, _text(claims, "jti"), ends, _client(claims, roles), session)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _signed_claims(token: str, public_pem: str, audience: str, issuer: str) -> Mapping[str, object]:
+    """The claims of a token that this key signed; the same for ever, so that a token's signature is checked once.
+
+    That the key is still ours and the times are right is checked each time, by the caller. Refused tokens are not
+    remembered: nobody can fill the memory with them.
+    """
+    claims = jwt.decode(
+        token,
+        _verifier(public_pem),
+        algorithms=[ALGORITHM],
+        audience=audience,
+        issuer=issuer,
+        # Times are required here and checked by our clock and by type: jose takes a textual exp for a number.
+        options={**_REQUIRED, "verify_exp": False, "verify_nbf": False, "leeway": LEEWAY_S},
+    )
+    return MappingProxyType(claims)
 
 
 @lru_cache(maxsize=16)
@@ -180,14 +207,14 @@ def _is_text_member(member: object) -> bool:
     return isinstance(member, tuple) and len(member) == 2 and all(isinstance(part, str) for part in member)
 
 
-def _seconds(claims: dict[str, object], name: str) -> int:
+def _seconds(claims: Mapping[str, object], name: str) -> int:
     value = claims.get(name)
     if not isinstance(value, int) or isinstance(value, bool):
         raise Unauthenticated(f"{name} is not a whole number")
     return value
 
 
-def _text(claims: dict[str, object], name: str) -> str:
+def _text(claims: Mapping[str, object], name: str) -> str:
     value = claims.get(name)
     if not isinstance(value, str) or not _may_be_said(value):
         raise Unauthenticated(f"{name} is not a short text")
@@ -199,14 +226,14 @@ def _may_be_said(text: str) -> bool:
     return 0 < len(text) <= MAX_SUBJECT_CHARS and text.isprintable()
 
 
-def _roles(claims: dict[str, object]) -> tuple[str, ...]:
+def _roles(claims: Mapping[str, object]) -> tuple[str, ...]:
     roles = claims.get("roles")
     if not isinstance(roles, list) or not all(role in ROLES for role in roles):
         raise Unauthenticated("roles are not known roles")
     return tuple(str(role) for role in roles)
 
 
-def _client(claims: dict[str, object], roles: Sequence[str]) -> str | None:
+def _client(claims: Mapping[str, object], roles: Sequence[str]) -> str | None:
     client = claims.get("client")
     if ("client" in claims and not isinstance(client, str)) or not _fits(client, roles):
         raise Unauthenticated("client does not fit the roles")

@@ -93,7 +93,8 @@ def compare_baselines(
             f"The run trained on catalogue {about.catalogue_version}, {manifest.version} is live.",
             hint="Compare a run over the live catalogue.",
         )
-    config = FederationConfig.from_run_config(about.config)
+    # As many rounds as were played: a private run may have ended before its last one.
+    config = replace(FederationConfig.from_run_config(about.config), rounds=len(done["rounds"]))
     learned = learned_before(stores.checkpoints, config, about.base_hash)
     bench = _Bench(settings, stores.data, manifest, config, progress, learned)
     result = _compare(bench, folder.state_after(int(done["chosen_round"])), centralised or {}, alone or {})

@@ -3,7 +3,7 @@
     <run>/run.json                           config, catalogue, base, and an identity; written once, at the start
     <run>/round-0001.safetensors             the global state after that round
     <run>/round-0001.optimiser.safetensors   the strategy's own state, where it has one
-    <run>/round-0001.json                    reports, norms and digests so far, the best round
+    <run>/round-0001.json                    reports, norms and digests so far, the best round, what privacy cost
     <run>/state.json                         the last complete round, and every part's SHA-256: the commit marker
     <run>/owner.json                         the coordinator that works on it: another one's commits are refused
     <run>/attempt.json                       the run of Flower that works on it
@@ -19,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ from catalog.errors import ObjectMissing
 from catalog.manifest import VERSION, version_of_run
 from catalog.objects import ObjectStore, delete_all
 from federation.config import FederationConfig
+from federation.privacy.accountant import Ledger
 from federation.tensors import Tensors, from_safetensors, to_safetensors
 from server.about import About, require_same
 from server.errors import ModelDamaged, RunTakenOver
@@ -46,6 +47,8 @@ class Checkpoint:
     memory: Memory
     reports: tuple[RoundReport, ...]
     best_round: int
+    ledger: Ledger = field(default_factory=Ledger)
+    """What a private run has spent; empty of others."""
 
     @property
     def round(self) -> int:
@@ -58,6 +61,7 @@ class Checkpoint:
             "reports": [report.as_dict() for report in self.reports],
             "memory": self.memory.as_dict(),
             "best_round": self.best_round,
+            "privacy": self.ledger.as_list(),
         }
         optimiser = {OPTIMISER: to_safetensors(self.optimiser)} if self.optimiser else {}
         return {STATE: to_safetensors(self.state), **optimiser, PROGRESS: json.dumps(progress).encode()}
@@ -146,6 +150,8 @@ class RunFolder:
             memory=Memory.from_dict(progress["memory"]),
             reports=tuple(RoundReport.from_dict(report) for report in progress["reports"]),
             best_round=int(progress["best_round"]),
+            # Checkpoints of older releases have none: their runs were not private.
+            ledger=Ledger.from_list(progress.get("privacy", [])),
         )
 
     def state_after(self, round_number: int) -> Tensors:

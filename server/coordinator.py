@@ -21,6 +21,7 @@ from federation.config import FederationConfig
 from federation.encoding import LazyTowers
 from federation.evaluation import Retrieval
 from federation.model import initial_state
+from federation.privacy.accountant import Ledger
 from federation.spec import ModelSpec
 from federation.strategies import new_strategy
 from federation.tensors import Tensors, count
@@ -35,6 +36,7 @@ from server.gathering import Roster
 from server.model_card import model_card
 from server.models import write_model
 from server.plots import FOLDER, run_plots
+from server.privacy import PrivacyBudget, privacy_tags, spent_before, told_privacy
 from server.provenance import Provenance, provenance
 from server.rounds import Rounds
 from server.selection import Expected, partition_sizes, wanted_clients
@@ -91,6 +93,8 @@ class _Models:
     """Untrained."""
     first: Tensors
     """What the first round starts from: that, or what an earlier run has learned."""
+    spent: Ledger
+    """What that earlier run, or the rounds that are complete, have cost in privacy."""
 
 
 def coordinate(
@@ -116,18 +120,23 @@ def coordinate(
     initial = initial_state(spec, towers)
     # Before the run is begun: what it cannot start from shall not take its id. One that goes on needs it no more.
     first = last.state if last else go_on_from(initial, learned_before(stores.checkpoints, config, base_hash))
+    budget = PrivacyBudget.of(config)
+    spent = last.ledger if last else spent_before(stores.checkpoints, config)
+    if budget and last is None:
+        budget.require_round(spent)
     about = folder.begin(About(config.to_run_config(), manifest.version, base_hash))
     teller = Teller(folder, config.rounds)
     if last is not None:
         teller.reports, teller.resumed_from = list(last.reports), last.round
     teller.say("starting", message=f"Catalogue {manifest.version}, {manifest.kept} products.")
-    made_by = provenance(manifest_sha256=manifest_sha256(stores.data, manifest.version), commit=commit)
+    manifest_hash = manifest_sha256(stores.data, manifest.version)
+    made_by = provenance(manifest_sha256=manifest_hash, commit=commit, privacy=config.privacy)
     tracker = Tracker(tracking_uri(settings))
     with _tracked(tracker, about, made_by, settings, folder) as tracking_run:
         run = Run(settings, config, folder, spec, manifest, tracker, tracking_run, teller, made_by)
-        result = _stages(grid, run, last, _Models(towers, initial, first))
+        result = _stages(grid, run, last, _Models(towers, initial, first, spent))
     folder.finish(result)
-    teller.say("completed", done=config.rounds, total=config.rounds)
+    teller.say("completed", done=len(teller.reports), total=config.rounds, message=result["ended_early"])
     return result
 
 
@@ -166,7 +175,9 @@ def _tracked(
 def _stages(grid: Grid, run: Run, last: Checkpoint | None, models: _Models) -> dict[str, Any]:
     mailbox = Mailbox(grid)
     roster = Roster(mailbox, run.config, run.expected, run.teller.say, are_named=run.settings.simulation_dir is None)
-    if last is None or last.round < run.config.rounds:
+    budget = PrivacyBudget.of(run.config)
+    can_go_on = budget is None or budget.allows_round(models.spent)
+    if last is None or (last.round < run.config.rounds and can_go_on):
         roster.gather()
     gallery = load_gallery(
         open_stores(run.settings).data,
@@ -182,11 +193,14 @@ def _stages(grid: Grid, run: Run, last: Checkpoint | None, models: _Models) -> d
     rounds = Rounds(run.folder.name, mailbox, roster, new_strategy(run.config))
     with client_runs(run.tracker, run.tracking_run) as clients:
         course = Course(rounds, gallery, run.folder, run.tracker, run.tracking_run, run.teller, clients.note)
+        course.budget, course.spent = budget, models.spent
         final = course.run(models.first, last)
-    return _conclude(run, gallery, start, final)
+    if course.ended_early:
+        run.tracker.tag(run.tracking_run, {"ended_early": course.ended_early})
+    return _conclude(run, gallery, start, final, ended_early=course.ended_early)
 
 
-def _conclude(run: Run, gallery: Evaluator, start: _Start, final: Checkpoint) -> dict[str, Any]:
+def _conclude(run: Run, gallery: Evaluator, start: _Start, final: Checkpoint, *, ended_early: str) -> dict[str, Any]:
     """Take the round that was best on val, evaluate it on test once, register it as the challenger."""
     chosen = final.best_round
     run.teller.say("testing", message=f"round {chosen} was best on val")
@@ -196,11 +210,15 @@ def _conclude(run: Run, gallery: Evaluator, start: _Start, final: Checkpoint) ->
         "recall_at_10": start.val.recall_at_10,
         "recall_by_client": gallery.recall_by_client(start.val, "val"),
     }
-    result = _result(run, chosen, heads, test, start.test) | {"zero_shot_val": zero_shot_val}
+    result = _result(run, final, heads, test, start.test) | {
+        "zero_shot_val": zero_shot_val,
+        "privacy": told_privacy(run.config, final.ledger),
+        "ended_early": ended_early,
+    }
     # It may have been broken off after this.
     version = run.tracker.registered(run.tracking_run) or _register(run, heads, result)
     run.tracker.set_alias(CHALLENGER, version)
-    run.tracker.log(run.tracking_run, _metrics(test, "test") | _totals(result), step=run.config.rounds)
+    run.tracker.log(run.tracking_run, _metrics(test, "test") | _totals(result), step=final.round)
     result["mlflow"]["version"] = version
     # Last: a picture must not stand between a model that was paid for and the registry.
     run.tracker.log_files(run.tracking_run, run_plots(result), folder=FOLDER)
@@ -220,12 +238,13 @@ def _register(run: Run, heads: Tensors, result: dict[str, Any]) -> str:
             "seed": str(run.config.seed),
             "run_key": run.folder.name,
         }
+        tags |= privacy_tags(result["privacy"])
         version = run.tracker.register(run.tracking_run, Path(folder), tags=tags)
     run.tracker.describe_version(version, card)
     return version
 
 
-def _result(run: Run, chosen: int, heads: Tensors, test: Retrieval, zero_shot: Retrieval) -> dict[str, Any]:
+def _result(run: Run, final: Checkpoint, heads: Tensors, test: Retrieval, zero_shot: Retrieval) -> dict[str, Any]:
     return {
         "run_id": run.folder.name,
         "strategy": run.config.strategy,
@@ -235,9 +254,9 @@ def _result(run: Run, chosen: int, heads: Tensors, test: Retrieval, zero_shot: R
         "whole_model_parameters": run.spec.preset.parameters,
         "rounds": [report.summary() for report in run.teller.reports],
         "resumed_from": run.teller.resumed_from,
-        "chosen_round": chosen,
-        "chosen_sha256": run.folder.state_sha256(chosen),
-        "final_sha256": run.folder.state_sha256(run.config.rounds),
+        "chosen_round": final.best_round,
+        "chosen_sha256": run.folder.state_sha256(final.best_round),
+        "final_sha256": run.folder.state_sha256(final.round),
         "mlflow": {"tracking_uri": run.tracker.uri, "run_id": run.tracking_run, "model": MODEL, "version": None},
         "recall_at_10": {
             "gallery": test.gallery,

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
 
 from federation.evaluation import Retrieval
+from federation.privacy.accountant import Ledger
 from federation.tensors import Tensors
 from server.checkpoints import Checkpoint, RunFolder
+from server.errors import PrivacyBudgetExhausted
 from server.memory import Memory
+from server.privacy import PrivacyBudget
 from server.reports import RoundReport, round_report
 from server.rounds import Rounds
 from server.telling import Teller
@@ -62,21 +65,44 @@ class Course:
     teller: Teller
     on_round: Callable[[Sequence[RoundReport]], None] = lambda _: None
     """Told of all rounds so far whenever there is one more."""
+    budget: PrivacyBudget | None = None
+    """Of a private run."""
+    spent: Ledger = field(default_factory=Ledger)
+    """Before the first round, by the run that this one starts from."""
+    ended_early: str = field(default="", init=False)
+    """Why not all rounds were played; "" where they were."""
 
     def run(self, initial: Tensors, last: Checkpoint | None) -> Checkpoint:
         """Go on after ``last`` (None: begin from ``initial``) and return the checkpoint of the last round.
 
+        That is an earlier one than was asked for where the budget of a private run is used up: see `ended_early`.
+
         Raises:
             QuorumMissed: a round failed; what is complete is kept.
+            PrivacyBudgetExhausted: the budget does not allow one round.
         """
         if last is not None:
             self.rounds.strategy.load_state_dict(last.optimiser)
             self._log_what_is_missing(last)
             self.on_round(last.reports)
-        current = last or Checkpoint(initial, {}, Memory(), (), best_round=0)
-        while current.round < self.teller.total:
+        current = last or Checkpoint(initial, {}, Memory(), (), best_round=0, ledger=self.spent)
+        while current.round < self.teller.total and self._may_go_on(current):
             current = self._round(current)
         return current
+
+    def _may_go_on(self, current: Checkpoint) -> bool:
+        if self.budget is None:
+            return True
+        try:
+            self.budget.require_round(current.ledger)
+        except PrivacyBudgetExhausted as exhausted:
+            if not current.round:
+                raise
+            self.ended_early = exhausted.message
+            log.warning("the privacy budget is used up", rounds=current.round, reason=exhausted.message)
+            self.teller.say("rounds", message=f"ends after round {current.round}: {exhausted.message}")
+            return False
+        return True
 
     def _round(self, before: Checkpoint) -> Checkpoint:
         number, began = before.round + 1, time.monotonic()
@@ -86,6 +112,7 @@ class Course:
         combined = time.monotonic()
         val = self.evaluator.evaluate(state, "val")
         now = time.monotonic()
+        ledger = self.budget.after_round(before.ledger) if self.budget else before.ledger
         report = round_report(
             number,
             outcome,
@@ -93,6 +120,7 @@ class Course:
             recall_by_client=self.evaluator.recall_by_client(val, "val"),
             seconds=now - began,
             evaluation_s=now - combined,
+            epsilon=self.budget.epsilon(ledger) if self.budget else None,
         )
         after = Checkpoint(
             state=state,
@@ -100,6 +128,7 @@ class Course:
             memory=memory,
             reports=(*before.reports, report),
             best_round=_best(before, report),
+            ledger=ledger,
         )
         self.folder.commit(after)
         self._log(report, after.reports)

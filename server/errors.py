@@ -14,6 +14,7 @@ ServerError
 ├── ModelMissing          no such model version or alias
 ├── ModelDamaged          a stored model is not what its hashes say
 ├── SameModel             a version was to be compared with itself
+├── PrivacyBudgetExhausted the next round of a private run would cost more than its budget
 ├── RollbackRefused       a rollback to the champion itself, or to a version that never was champion
 └── ChampionChanged       another version became champion while an index was built
 """
@@ -71,6 +72,12 @@ class RunUnknown(ServerError):
     """There is no federated run of this id."""
 
     code = "server.run_unknown"
+
+
+class PrivacyBudgetExhausted(ServerError):
+    """The next round of a private run would cost more privacy than its budget has left; it never begins."""
+
+    code = "server.privacy_budget_exhausted"
 
 
 class RunFailed(ServerError):

@@ -49,7 +49,7 @@ class Roster:
 
     def __post_init__(self) -> None:
         self.wanted = wanted_clients(self.config, self.expected.products)
-        self.minimum = self.config.min_clients
+        self.minimum = self.config.clients_needed
         # A catalogue of fewer clients than a run wants by default can still be trained on.
         if self.minimum == FederationConfig.min_clients:
             self.minimum = min(self.minimum, len(self.wanted))

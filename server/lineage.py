@@ -85,6 +85,7 @@ def _run(run: Run, url: str) -> dict[str, Any]:
         "code_version": run.tags.get("code_version") or run.params.get("code_version"),
         "sources_sha256": run.params.get("sources_sha256"),
         "privacy": run.params.get("privacy"),
+        "epsilon": run.metrics.get("epsilon"),
         "started_from": run.params.get("start-from") or None,
         "settings": {key: run.params[key] for key in RUN_KEYS if key in run.params},
         "traffic": {name: run.metrics.get(f"total_{name}") for name in TOTALS},

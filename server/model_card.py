@@ -6,9 +6,9 @@ from typing import Any
 
 from catalog.manifest import CatalogueManifest
 from federation.config import FederationConfig
-from server.provenance import NO_PRIVACY, Provenance
+from server.provenance import Provenance
 
-PRIVACY = {NO_PRIVACY: "none: updates travel encrypted, and the coordinator sees each client's as it is"}
+NO_PRIVACY = "none: updates travel encrypted, and the coordinator sees each client's as it is"
 
 
 def model_card(
@@ -42,7 +42,7 @@ Files: `trained.safetensors` (data only), `model.json`, `hashes.json`.
 | recall@1 | {test["recall_at_1"]:.3f} |
 | MRR@10 | {test["mrr"]:.3f} |
 
-Round {result["chosen_round"]} was best on val and is this version.
+Round {result["chosen_round"]} was best on val and is this version.{_ended_early(result)}
 
 | where it comes from | |
 |---|---|
@@ -51,7 +51,7 @@ Round {result["chosen_round"]} was best on val and is this version.
 | code | `{made_by.code_version}` (sources, SHA-256: `{made_by.sources_sha256}`) |
 | MLflow run | `{result["mlflow"]["run_id"]}`, one nested run a client |
 | traffic | {up / 1e6:,.1f} MB from the clients, {down / 1e6:,.1f} MB to them |
-| privacy | {PRIVACY[made_by.privacy]} |
+| privacy | {_privacy(result["privacy"])} |
 
 | client | products | rounds in which its update counted |
 |---|---|---|
@@ -67,6 +67,21 @@ Round {result["chosen_round"]} was best on val and is this version.
 
 Meant for searching product catalogues by words or picture. Not meant for anything about people.
 """
+
+
+def _privacy(told: dict[str, Any]) -> str:
+    if "epsilon" not in told:
+        return NO_PRIVACY
+    return (
+        f"{told['mode']}, epsilon {told['epsilon']:.3g} at delta {told['delta']:g} over {told['rounds']} rounds: each "
+        f"client's update clipped to {told['clip_norm']:g}, noise of {told['noise_multiplier']:g} clip norms on their "
+        "sum. It holds for who sees the models; the coordinator sees each client's update as it is"
+    )
+
+
+def _ended_early(result: dict[str, Any]) -> str:
+    reason = result["ended_early"]
+    return f" The run ended before its last round: {reason}" if reason else ""
 
 
 def _accepted(result: dict[str, Any], client: str) -> int:

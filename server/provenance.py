@@ -27,6 +27,7 @@ class Provenance:
     manifest_sha256: str
     """Of the catalogue's manifest, which has the SHA-256 of every shard."""
     privacy: str = NO_PRIVACY
+    """As the run's `privacy`."""
 
     def as_dict(self) -> dict[str, str]:
         """As parameters of a run and tags of a model version are called."""
@@ -38,15 +39,16 @@ class Provenance:
         }
 
 
-def provenance(*, manifest_sha256: str, commit: str = "") -> Provenance:
+def provenance(*, manifest_sha256: str, commit: str = "", privacy: str = NO_PRIVACY) -> Provenance:
     """Of what runs in this process.
 
     Args:
         manifest_sha256: of the catalogue's manifest.
         commit: what the starter of the run says about its checkout: the code as Flower unpacks it knows no git.
+        privacy: of the run.
     """
     sources = sources_sha256(PROJECT)
-    return Provenance(commit or f"tejido {_release()}+{sources[:12]}", sources, manifest_sha256)
+    return Provenance(commit or f"tejido {_release()}+{sources[:12]}", sources, manifest_sha256, privacy)
 
 
 def git_commit(project: Path = PROJECT) -> str:

@@ -60,6 +60,8 @@ class RoundReport:
     """ISO 8601, in UTC; "" in reports of older runs."""
     contributions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Client → what came of it, as `Contribution` names it; each that was chosen."""
+    epsilon: float | None = None
+    """What a private run has cost up to and with this round, at its delta; None: it is not private."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -78,7 +80,8 @@ class RoundReport:
         """What MLflow shows of it as curves."""
         recall = {"val_recall_at_1": self.recall_at_1, "val_recall_at_10": self.recall_at_10, "val_mrr": self.mrr}
         by_client = {f"val_recall_at_10/{client}": value for client, value in self.recall_by_client.items()}
-        return recall | by_client | {name: float(getattr(self, name)) for name in METRICS}
+        spent = {} if self.epsilon is None else {"epsilon": self.epsilon}
+        return recall | by_client | spent | {name: float(getattr(self, name)) for name in METRICS}
 
 
 def client_of(entry: str) -> str:
@@ -94,6 +97,7 @@ def round_report(
     recall_by_client: dict[str, float],
     seconds: float,
     evaluation_s: float,
+    epsilon: float | None = None,
 ) -> RoundReport:
     """The report of a round that took ``seconds`` in all, ``evaluation_s`` of them for the evaluation on val."""
     total = outcome.total
@@ -125,4 +129,5 @@ def round_report(
         contributions={
             name: replace(found, bytes_down=outcome.sent_to[name]).as_dict() for name, found in contributions.items()
         },
+        epsilon=epsilon,
     )

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from catalog.manifest import CatalogueManifest
-from federation.config import FederationConfig
+from federation.config import PRIVATE_CLIENTS, FederationConfig
+from federation.errors import FederationConfigError
 from server.errors import ClientUnknown
 
 
@@ -28,6 +29,7 @@ def wanted_clients(config: FederationConfig, products: Mapping[str, int]) -> tup
 
     Raises:
         ClientUnknown: the run names one that has no partition in the catalogue.
+        FederationConfigError: it shall be private, and is about too few.
     """
     unknown = [name for name in config.client_names if name not in products]
     if unknown:
@@ -35,7 +37,13 @@ def wanted_clients(config: FederationConfig, products: Mapping[str, int]) -> tup
             f"The catalogue has no partition for {', '.join(unknown)}.",
             hint=f"Its clients are {', '.join(sorted(products))}.",
         )
-    return config.client_names or tuple(sorted(products))
+    wanted = config.client_names or tuple(sorted(products))
+    if config.is_private and len(wanted) < PRIVATE_CLIENTS:
+        raise FederationConfigError(
+            f"The run is about {len(wanted)} clients, a private one needs {PRIVATE_CLIENTS}.",
+            hint="With fewer, each knows too much of what the others sent.",
+        )
+    return wanted
 
 
 def sample(names: Sequence[str], config: FederationConfig, round_number: int) -> list[str]:
@@ -44,7 +52,7 @@ def sample(names: Sequence[str], config: FederationConfig, round_number: int) ->
     Drawn by a generator of its own for each round, from seed and round number alone: this is all the state that the
     sampling has, so a resumed run, or a round that is tried again, draws the same clients without any checkpoint.
     """
-    size = min(len(names), max(math.ceil(config.sample * len(names)), config.min_clients))
+    size = min(len(names), max(math.ceil(config.sample * len(names)), config.clients_needed))
     generator = np.random.default_rng([config.seed, round_number])
     chosen = generator.choice(len(names), size=size, replace=False)
     return sorted(names[i] for i in chosen)

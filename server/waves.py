@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from catalog.errors import OfferInvalid, VectorsInvalid
 from catalog.index import IndexStore, IndexVersion
 from catalog.publications import Coverage, Publications
 from core.errors import TejidoError
@@ -146,7 +147,9 @@ def write(
             references += page.references
     except TejidoError as error:
         log.warning("a client's products are not written", client=client, code=error.code, reason=error.message)
-        return Heard("refused", published, written, shown, 0, error.message)
+        # What is wrong with its pages is its own affair; all else is ours, and its next wave brings them.
+        is_theirs = isinstance(error, (OfferInvalid, VectorsInvalid))
+        return Heard("refused" if is_theirs else "failed", published, written, shown, 0, error.message)
     # A client that was not heard to its end may publish more than came.
     removed = publications.keep_only(client, references) if state in ("complete", "withdrawn") else 0
     return Heard(state, published, written, shown, removed, reason)

@@ -2,20 +2,23 @@
 
 A page of twenty products has four hundred values, and nearly all are attributes of a row: no arguments, no resolver,
 nothing to wait for. graphql-core builds a path, an info object and argument values for each, which costs more than
-the search itself. Here each selection is looked at once for an operation, and its plain values are then read in one
-loop. All else (resolvers, arguments, abstract types) and all that fails (a null where none may be, a value that its
-type refuses) goes graphql-core's way, which reports it as it should: this module makes nothing of its own but speed.
+the search itself. Here each selection of a document is looked at once, and its plain values are then read in one loop.
+All else (resolvers, arguments, abstract types) and all that fails (a null where none may be, a value that its type
+refuses) goes graphql-core's way, which reports it as it should: this module makes nothing of its own but speed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from graphql import (
+    FieldNode,
+    GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
+    GraphQLString,
     Undefined,
     is_leaf_type,
     is_list_type,
@@ -29,8 +32,12 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.field import StrawberryField
 
 TYPENAME = "__typename"
+REMEMBERED = 512
+"""Selections; documents are remembered too, and theirs are the same objects each time."""
+
 Read = Callable[[Any], Any]
-"""From an object, or from a field's value, to what the answer holds."""
+"""From a field's value to what the answer holds."""
+Key = tuple[int, ...]
 
 
 class NotPlainError(Exception):
@@ -38,28 +45,58 @@ class NotPlainError(Exception):
 
 
 class Selection:
-    """What is asked of one type: what can be read directly, and the rest."""
+    """What is asked of one type: what can be read directly, and the rest.
 
-    def __init__(self, asked: GroupedFieldSet, plain: dict[str, Read]) -> None:
-        self.asked = asked  # Held, so that the id by which the selection is known stays its own.
-        self.plain = list(plain.items())
-        self.rest: GroupedFieldSet = {key: details for key, details in asked.items() if key not in plain}
+    Args:
+        parent: the type.
+        asked: response key → what is asked under it.
+        plain: response key → attribute and how its value is completed.
+    """
+
+    def __init__(
+        self, parent: GraphQLObjectType, asked: GroupedFieldSet, plain: dict[str, tuple[str | None, Read]]
+    ) -> None:
+        self._asked = list(asked)
+        # Held: while they are, their ids are nobody else's.
+        self.held = (parent, *_nodes(asked))
+        named = [(key, name, complete) for key, (name, complete) in plain.items() if name is not None]
+        self._fields = [(key, complete) for key, _, complete in named]
+        self._constant = {key: complete(None) for key, (name, complete) in plain.items() if name is None}
+        names = [name for _, name, _ in named]
+        # With one name alone, attrgetter gives no tuple.
+        self._get = attrgetter(*names, names[0]) if names else lambda _: ()
+        self._rest = frozenset(asked) - frozenset(plain)
+        self.is_whole = not self._rest
+        self._is_in_order = not self._constant and self.is_whole
 
     def read(self, source: Any) -> dict[str, Any]:
         """The plain values of an object."""
-        return {key: read(source) for key, read in self.plain}
+        values = self._get(source)
+        found = {key: complete(value) for (key, complete), value in zip(self._fields, values, strict=False)}
+        return found if self._is_in_order else self.merged(found, {})
+
+    def rest_of(self, asked: GroupedFieldSet) -> GroupedFieldSet:
+        """What is left to ask for."""
+        return {key: details for key, details in asked.items() if key in self._rest}
 
     def merged(self, plain: dict[str, Any], rest: dict[str, Any]) -> dict[str, Any]:
-        """Both in the order in which they were asked for, as GraphQL wants it."""
-        return {key: plain[key] if key in plain else rest[key] for key in self.asked if key in plain or key in rest}
+        """All in the order in which it was asked for, as GraphQL wants it."""
+        found = {**plain, **self._constant, **rest}
+        return {key: found[key] for key in self._asked if key in found}
 
 
 class PlainValues(StrawberryGraphQLCoreExecutionContext):
     """The executor of an operation."""
 
+    known: ClassVar[dict[Key, Selection]] = {}
+    """Selections of documents that say the same whatever their variables are."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._selections: dict[tuple[int, str], Selection] = {}
+        where = self.operation.loc
+        # Directives, of which `@skip` and `@include` ask a variable.
+        if where is None or "@" in where.source.body:
+            self.known = {}  # type: ignore[misc]  # This operation's own.
 
     @classmethod
     def build(cls, *args: Any, **kwargs: Any) -> Any:
@@ -80,47 +117,50 @@ class PlainValues(StrawberryGraphQLCoreExecutionContext):
             plain = selection.read(source_value)
         except Exception:  # Whatever it was: the long way meets it again, and tells where.
             return super().execute_fields(parent_type, source_value, path, grouped_field_set, position_context)
-        if not selection.rest:
+        if selection.is_whole:
             return plain
-        rest: Any = super().execute_fields(parent_type, source_value, path, selection.rest, position_context)
+        left = selection.rest_of(grouped_field_set)
+        rest: Any = super().execute_fields(parent_type, source_value, path, left, position_context)
         if self.is_awaitable(rest):
             return _later(selection, plain, rest)
         return selection.merged(plain, rest)
 
     def _selection(self, parent: GraphQLObjectType, asked: GroupedFieldSet) -> Selection:
-        known = self._selections.get((id(asked), parent.name))
-        if known is None:
-            reads = {key: self._field(parent, details) for key, details in asked.items()}
-            known = Selection(asked, {key: read for key, read in reads.items() if read is not None})
-            self._selections[id(asked), parent.name] = known
-        return known
+        key = (id(parent), *map(id, _nodes(asked)))
+        selection = self.known.get(key)
+        if selection is None:
+            fields = {name: self._field(parent, details) for name, details in asked.items()}
+            selection = Selection(parent, asked, {name: field for name, field in fields.items() if field})
+            if len(self.known) >= REMEMBERED:
+                self.known.clear()
+            self.known[key] = selection
+        return selection
 
-    def _field(self, parent: GraphQLObjectType, details: FieldDetailsList) -> Read | None:
-        """How to read a field of an object; None: not directly."""
+    def _field(self, parent: GraphQLObjectType, details: FieldDetailsList) -> tuple[str | None, Read] | None:
+        """The attribute of a field and how to complete its value; None: it cannot be read directly."""
         name = details[0].node.name.value
         if name == TYPENAME:
-            return lambda _: parent.name
+            return None, lambda _: parent.name
         field = self.schema.get_field(parent, name)
         definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF) if field else None
         if field is None or field.args or not isinstance(definition, StrawberryField) or not definition.is_basic_field:
             return None
-        value = self._value(field.type, details)
-        if value is None:
-            return None
-        attribute, complete = attrgetter(definition.python_name), value
-        return lambda source: complete(attribute(source))
+        complete = self._value(field.type, details)
+        return None if complete is None else (definition.python_name, complete)
 
     def _value(self, type_: GraphQLOutputType, details: FieldDetailsList) -> Read | None:
         """How to complete a value of a type; None: not directly."""
         if is_non_null_type(type_):
             return self._present(type_.of_type, details)
         present = self._present(type_, details)
-        return None if present is None else (lambda value: None if value is None else present(value))
+        if present is None or type_ is GraphQLString:  # A text is most often there, and looked at first.
+            return _optional_text if present else None
+        return lambda value: None if value is None else present(value)
 
     def _present(self, inner: GraphQLOutputType, details: FieldDetailsList) -> Read | None:
         """The same of a value that must be there."""
         if is_leaf_type(inner):
-            return _leaf(inner.coerce_output_value)
+            return _text if inner is GraphQLString else _leaf(inner)
         if is_list_type(inner):
             return _list(self._value(inner.of_type, details))
         if is_object_type(inner) and inner.is_type_of is None:
@@ -130,14 +170,20 @@ class PlainValues(StrawberryGraphQLCoreExecutionContext):
     def _object(self, type_: GraphQLObjectType, details: FieldDetailsList) -> Read | None:
         collected = self.collect_subfields(type_, details)
         selection = self._selection(type_, collected.grouped_field_set)
-        return None if selection.rest or collected.new_defer_usages else _not_null(selection.read)
+        return selection.read if selection.is_whole and not collected.new_defer_usages else None
 
 
 async def _later(selection: Selection, plain: dict[str, Any], rest: Any) -> dict[str, Any]:
     return selection.merged(plain, await rest)
 
 
-def _leaf(coerce: Read) -> Read:
+def _nodes(asked: GroupedFieldSet) -> Iterator[FieldNode]:
+    return (detail.node for details in asked.values() for detail in details)
+
+
+def _leaf(type_: GraphQLLeafType) -> Read:
+    coerce = type_.coerce_output_value
+
     def read(value: Any) -> Any:
         found = None if value is None else coerce(value)
         if found is None or found is Undefined:
@@ -147,6 +193,18 @@ def _leaf(coerce: Read) -> Read:
     return read
 
 
+_other = _leaf(GraphQLString)
+
+
+def _text(value: Any) -> Any:
+    """Nearly all values are texts already."""
+    return value if type(value) is str else _other(value)
+
+
+def _optional_text(value: Any) -> Any:
+    return value if value is None or type(value) is str else _other(value)
+
+
 def _list(item: Read | None) -> Read | None:
     def read(values: Any) -> Any:
         if not isinstance(values, (list, tuple)):
@@ -154,12 +212,3 @@ def _list(item: Read | None) -> Read | None:
         return [item(value) for value in values]  # type: ignore[misc]  # None is not given out.
 
     return None if item is None else read
-
-
-def _not_null(read: Read) -> Read:
-    def checked(value: Any) -> Any:
-        if value is None:
-            raise NotPlainError
-        return read(value)
-
-    return checked

@@ -1,46 +1,22 @@
-// The page as a client of the API: a token, GraphQL, pictures.
+// The page as a client of the API: GraphQL and pictures, with the token of whoever is signed in.
 
-/** What the API refused: its stable code, its message and what to do. */
-export class Refusal extends Error {
-  constructor({ code = "", message = "", hint = "" } = {}) {
-    super([message, hint].filter(Boolean).join(" "));
-    this.code = code;
-  }
-}
+import { Refusal, answered } from "./answers.js";
+import { accessToken, forget, renewed } from "./tokens.js";
 
-export const needsSignIn = (error) => error instanceof Refusal && error.code === "security.unauthenticated";
-
-// This tab only, and gone with it: a token is never kept in a cookie or on disk.
-const token = () => sessionStorage.getItem("token");
-export const isSignedIn = () => Boolean(token());
-export const signOut = () => sessionStorage.removeItem("token");
-
-export async function signIn(username, password) {
-  const body = new URLSearchParams({ username, password });
-  const { access_token: fresh } = await answered(await fetch("/auth/token", { method: "POST", body }));
-  sessionStorage.setItem("token", fresh);
-}
-
-/** Who is signed in, for what the page shows; what they may do is decided by the API alone. */
-export function identity() {
-  const claims = token()?.split(".")[1];
-  if (!claims) return { name: "", roles: [] };
-  const bytes = Uint8Array.from(atob(claims.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.codePointAt(0));
-  const { sub: name, roles } = JSON.parse(new TextDecoder().decode(bytes));
-  return { name, roles };
-}
+export { Refusal, needsSignIn } from "./answers.js";
+export { identity, isSignedIn, signIn, signOut } from "./tokens.js";
 
 /** The data that a GraphQL document gives; with `upload`, a picture goes along as the variable of that name. */
 export async function ask(query, variables = {}, { upload, signal } = {}) {
   const request = upload ? form(query, variables, upload) : json({ query, variables });
-  const { data, errors } = await authorised("/graphql", { method: "POST", signal, ...request });
+  const { data, errors } = await answered(await authorised("/graphql", { method: "POST", signal, ...request }));
   if (errors) throw new Refusal({ message: errors[0].message, ...errors[0].extensions });
   return data;
 }
 
 /** The picture of a product, or null when it has none. */
 export async function picture(id, { signal } = {}) {
-  const response = await fetch(`/files/${id}/image`, { headers: { Authorization: `Bearer ${token()}` }, signal });
+  const response = await authorised(`/files/${id}/image`, { signal });
   return response.ok ? response.blob() : null;
 }
 
@@ -60,14 +36,14 @@ function form(query, variables, blob) {
   return { body };
 }
 
+// A token may end on its way, or with its key: then once more with another one, of which nobody notices anything.
 async function authorised(path, options) {
-  if (!token()) throw new Refusal({ code: "security.unauthenticated" });
-  return answered(await fetch(path, { ...options, headers: { ...options.headers, Authorization: `Bearer ${token()}` } }));
+  const token = await accessToken();
+  let response = await bearing(token, path, options);
+  if (response.status === 401 && (await renewed(token))) response = await bearing(await accessToken(), path, options);
+  if (response.status === 401) forget();
+  return response;
 }
 
-async function answered(response) {
-  const body = await response.json();
-  if (response.ok) return body;
-  if (response.status === 401) signOut();
-  throw new Refusal(body);
-}
+const bearing = (token, path, options) =>
+  fetch(path, { ...options, headers: { ...options.headers, Authorization: `Bearer ${token}` } });

@@ -28,10 +28,11 @@ export function drawSession() {
   button.title = isSignedIn() ? word("signedInAs", identity().name) : "";
 }
 
-function leave() {
-  signOut();
+async function leave() {
+  const told = signOut();
   drawSession();
   changed();
+  await told.catch(() => openSignIn(word("untold")));
 }
 
 async function submit(event) {

@@ -7,9 +7,10 @@ export const WORDS = {
   skip: "Skip to results", docs: "API", searchPage: "Search", federationPage: "Federation",
   theme: "Light or dark", other: "Español", otherCode: "es",
   signIn: "Sign in", signOut: "Sign out", signedInAs: (name) => `Signed in as ${name}`,
-  signInWhy: "Search is for those whom the operator knows. The session lasts 15 minutes.",
+  signInWhy: "Search is for those whom the operator knows. The session goes on while the page is open, for 12 hours at most.",
   name: "Name", password: "Password", cancel: "Cancel", close: "Close",
   refused: "Name or password is wrong.", expired: "Please sign in to go on.",
+  untold: "You are signed out here. The server could not be told: there the session ends by itself within an hour.",
   unreachable: "The server does not answer. Is it still running?", again: "Try again",
 
   // asking

@@ -7,9 +7,10 @@ export const WORDS = {
   skip: "Ir a los resultados", docs: "API", searchPage: "Buscar", federationPage: "Federación",
   theme: "Claro u oscuro", other: "English", otherCode: "en",
   signIn: "Iniciar sesión", signOut: "Cerrar sesión", signedInAs: (name) => `Sesión de ${name}`,
-  signInWhy: "La búsqueda es para quienes el operador conoce. La sesión dura 15 minutos.",
+  signInWhy: "La búsqueda es para quienes el operador conoce. La sesión sigue mientras la página esté abierta, 12 horas como máximo.",
   name: "Nombre", password: "Contraseña", cancel: "Cancelar", close: "Cerrar",
   refused: "El nombre o la contraseña no son correctos.", expired: "Inicia sesión para continuar.",
+  untold: "La sesión está cerrada aquí. No se pudo avisar al servidor: allí termina sola en menos de una hora.",
   unreachable: "El servidor no responde. ¿Sigue en marcha?", again: "Reintentar",
 
   // asking

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from catalog.database import Database
+from catalog.sessions import SessionStore
 from catalog.store import CatalogueStore
 from cli.errors import BadOption, UserExists
 from cli.output import Format, FormatOption, emit
@@ -36,15 +38,18 @@ def add(
     state: StateOption = DEFAULT_STATE,
     how: FormatOption = Format.TEXT,
 ) -> None:
-    """Let somebody log in to the API, with a password of 12 characters at least."""
+    """Let somebody log in to the API, with a password of 12 characters at least; ``--replace`` ends their sessions."""
     if (role is Role.CURATOR) != (client is not None):
         raise BadOption("A curator has a --client, and nobody else has one.")
     if not 0 < len(name) <= 128 or not name.isprintable():
         raise BadOption(f"{name!r} cannot be the name of a user.")
     client = None if client is None else checked_client_name(client)
-    with CatalogueStore(platform_settings(state).required("postgres_dsn")) as store:
+    with Database(platform_settings(state).required("postgres_dsn")) as database:
+        store = CatalogueStore(database)
         if not replace and store.user(name):
             raise UserExists(f"There is a user {name} already.", hint="Choose another name, or give --replace.")
         store.put_user(name, hash_password(given_password(password_file, confirm=True)), [role.value], client=client)
+        # Whoever knew the old password may have a session that would outlive it.
+        SessionStore(database).revoke_of_user(name, "user replaced")
     made = {"username": name, "roles": [role.value], "client": client}
     emit(made, how, lambda _: f"{name} may log in as {role.value}{f' of {client}' if client else ''}.")

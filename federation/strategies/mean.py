@@ -1,4 +1,8 @@
-"""Strategies over the mean of the deltas, weighted by the number of products behind each; memory holds one sum."""
+"""Strategies over the mean of the deltas, weighted by the number of products behind each; memory holds one sum.
+
+In a private run all weigh alike, and noise is added to the mean before the server's optimiser sees it: whatever is made
+of the noisy mean, its privacy is the same.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import numpy as np
 
 from federation.accumulate import StreamingMean
 from federation.config import FederationConfig
+from federation.privacy.noise import GaussianNoise
 from federation.tensors import Tensors
 from federation.wire import EncodedUpdate
 
@@ -24,6 +29,7 @@ class MeanStrategy:
         self.config = config
         self.rate = np.float32(config.server_learning_rate or self.learning_rate)
         self._mean = StreamingMean()
+        self._noise = GaussianNoise.of(config)
         self._moments: dict[str, Tensors] = {moment: {} for moment in self.moments}
 
     def begin(self) -> None:
@@ -32,11 +38,14 @@ class MeanStrategy:
 
     def add(self, update: EncodedUpdate, *, examples: int) -> None:
         """Stream one update into the sum."""
-        self._mean.add(update, weight=float(examples))
+        # Weighted by products, one client could move the mean by more than its clip norm over the number of clients.
+        self._mean.add(update, weight=1.0 if self.config.is_private else float(examples))
 
     def finish(self, state: Tensors) -> Tensors:
         """The state after this round; NothingToLearn when nothing was added."""
-        mean = self._mean.mean()
+        clients, mean = self._mean.weight, self._mean.mean()
+        if self._noise is not None:
+            self._noise.add_to(mean, divided_by=clients)
         # Popped: no more than the old state, the new one and one tensor beside what is left of the mean.
         steps = ((name, array, self.step(name, mean.pop(name))) for name, array in state.items())
         return {name: (array + step).astype(np.float32, copy=False) for name, array, step in steps}

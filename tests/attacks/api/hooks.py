@@ -16,7 +16,7 @@ from schemathesis import Case, CheckContext, Response
 def nothing_broke(ctx: CheckContext, response: Response, case: Case[Any]) -> None:
     """No status of 500 and above, and no error that is masked because it was not foreseen."""
     assert response.status_code < 500, f"{response.status_code}: {response.text[:500]}"
-    if "json" in "".join(response.headers.get("content-type", [])):
+    if response.content and "json" in "".join(response.headers.get("content-type", [])):
         body = response.json()
         errors = (body.get("errors") or []) if isinstance(body, dict) else []
         codes = {error.get("extensions", {}).get("code") for error in errors}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ pytestmark = [pytest.mark.attack, pytest.mark.integration]
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = Path(sys.executable).with_name("schemathesis")
+ALL_SELECTED = re.compile(r"(\d{2}) selected / \1 total")
 Side = Callable[[Target, Path, Sequence[str]], str]
 OPTIONS = ("--checks", "nothing_broke", "--no-shrink", "--continue-on-failure", "--suppress-health-check", "all")
 SHORT = ("--phases", "examples,fuzzing", "--max-examples", "4", "--generation-deterministic")
@@ -54,11 +56,11 @@ def of_graphql(target: Target, folder: Path, options: Sequence[str]) -> str:
 
 
 def test_rest_answers_whatever_its_description_allows_and_forbids(target: Target, tmp_path: Path) -> None:
-    assert "11 selected / 11 total" in of_rest(target, tmp_path, SHORT)
+    assert ALL_SELECTED.search(of_rest(target, tmp_path, SHORT))
 
 
 def test_graphql_answers_whatever_its_schema_allows(target: Target, tmp_path: Path) -> None:
-    assert "22 selected / 22 total" in of_graphql(target, tmp_path, SHORT)
+    assert ALL_SELECTED.search(of_graphql(target, tmp_path, SHORT))
 
 
 @pytest.mark.long_attack

@@ -78,6 +78,14 @@ def test_the_process_loads_the_model_of_the_index_and_searches_with_it(loaded: L
     assert ask(http, by_image, i=picture)["searchByImage"]["edges"][0]["score"] == pytest.approx(1, abs=0.01)
 
 
+def test_the_log_says_that_something_was_looked_for_but_not_what(loaded: Loaded, http: httpx.Client) -> None:
+    assert http.get("/v1/search", params={"text": "unmistakable words"}).is_success
+    assert ask(http, '{ searchByText(text: "unmistakable words") { route } }')
+    log = (loaded.stack.state.logs / "api.log").read_text()
+    assert "/v1/search" in log
+    assert "unmistakable" not in log
+
+
 def test_counts_and_what_is_like_a_product_are_of_the_whole_catalogue(loaded: Loaded, http: httpx.Client) -> None:
     query = """query ($id: Int!) { similarTo(id: $id, first: 5) {
         totalCount edges { node { id } } facets { attribute values { value products } } } }"""

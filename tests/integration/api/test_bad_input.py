@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -35,8 +36,9 @@ def searching(loaded: Loaded) -> Loaded:
     return loaded
 
 
-@pytest.fixture
-def http(searching: Loaded) -> Any:
+@pytest.fixture(scope="module")
+def http(searching: Loaded) -> Iterator[httpx.Client]:
+    """Signed in once: from one address one may do so forty times in five minutes."""
     with signed_in(searching, "ana") as client:
         yield client
 

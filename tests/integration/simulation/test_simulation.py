@@ -118,6 +118,44 @@ def test_attacker_and_dropout_do_not_count_each_with_its_reason_and_the_others_g
     assert not list(marked())
 
 
+def test_private_run_ends_when_its_budget_is_used_up_and_its_price_stands_on_the_model(root: Path) -> None:
+    """Noise 2 costs 2.17, 3.19 and 4.01 at delta 1e-5 over one, two and three rounds: the third is too dear."""
+    private: dict[str, Any] = {
+        "privacy": "client-level",
+        "clip_norm": 0.5,
+        "noise_multiplier": 2.0,
+        "epsilon_budget": 4.0,
+    }
+    result = run(root, key="private", rounds=5, encoding="int8", strategy="fedavgm", **private)
+    assert [entry["replies"] for entry in result["rounds"]] == [CLIENTS, CLIENTS]
+    assert all(norm <= 0.5 for entry in result["rounds"] for norm in entry["norms"].values())
+    assert [round(entry["epsilon"], 2) for entry in result["rounds"]] == [2.17, 3.19]
+    assert result["privacy"]["epsilon"] == result["rounds"][-1]["epsilon"]
+    assert "one more would bring it to 4.01" in result["ended_early"]
+    with closing(sqlite3.connect(root / "mlflow.db")) as tracked:
+        run_id, version = result["mlflow"]["run_id"], result["mlflow"]["version"]
+        curve = tracked.execute(
+            "SELECT step, round(value, 2) FROM metrics WHERE key = 'epsilon' AND run_uuid = ? ORDER BY step", [run_id]
+        ).fetchall()
+        tags = dict(tracked.execute("SELECT key, value FROM model_version_tags WHERE version = ?", [version]))
+        (ended,) = tracked.execute(
+            "SELECT value FROM tags WHERE key = 'ended_early' AND run_uuid = ?", [run_id]
+        ).fetchone()
+    assert curve == [(1, 2.17), (2, 3.19)]
+    assert (tags["privacy"], tags["delta"], tags["noise_multiplier"]) == ("client-level", "1e-05", "2")
+    assert float(tags["epsilon"]) == pytest.approx(result["privacy"]["epsilon"], rel=1e-5)
+    assert ended == result["ended_early"]
+    (card,) = (root / "mlflow").rglob(f"{run_id}/artifacts/model/model-card.md")
+    assert "epsilon 3.19 at delta 1e-05 over 2 rounds" in card.read_text()
+    assert "The run ended before its last round: 2 rounds have cost epsilon 3.19" in card.read_text()
+    # Another takes it from there, and pays for these two rounds, too: not one of its own fits the same budget.
+    with pytest.raises(RunRefused, match=r"server\.privacy_budget_exhausted"):
+        run(root, key="too-dear", start_from="private", **private)
+    more = run(root, key="more", start_from="private", rounds=1, **{**private, "epsilon_budget": 5.0})
+    assert round(more["privacy"]["epsilon"], 2) == 4.01
+    assert more["privacy"]["ledger"] == [[2.0, 3]]
+
+
 def test_failed_simulation_says_why_and_leaves_no_process(root: Path) -> None:
     with pytest.raises(RunFailed, match=r"server\.clients_missing"):
         run(root, min_clients=CLIENTS + 1, wait_s=1.0)

@@ -210,11 +210,18 @@ def test_an_address_says_all_that_is_asked(reader: Visitor) -> None:
 
 
 def test_where_nothing_fits_it_is_said_with_a_way_on(reader: Visitor) -> None:
-    reader.at("/?q=shirt&brand=Nobody")
+    reader.at("/?q=shirt&gender=Men&articleType=Dresses")
     expect(reader.page.locator("#empty")).to_contain_text("Nothing fits.")
     reader.photograph("search-empty")
     reader.page.locator("#clear").click()
     expect(reader.cards.first).to_be_visible()
+    reader.settled()
+
+
+def test_a_value_that_no_product_has_is_named(reader: Visitor) -> None:
+    reader.at("/?q=shirt&brand=Nobody")
+    expect(reader.page.get_by_role("alert")).to_contain_text("No product has the brand 'Nobody'.")
+    reader.photograph("search-unknown-value")
     reader.settled()
 
 
@@ -230,18 +237,6 @@ def test_a_server_that_does_not_answer_is_said_to_and_asked_again(reader: Visito
     expect(reader.page.locator("#notice")).to_be_hidden()
     reader.settled()
     reader.forgive("ERR_INTERNET_DISCONNECTED")
-
-
-def test_a_session_that_is_over_asks_to_sign_in_and_goes_on_where_one_was(reader: Visitor) -> None:
-    reader.page.evaluate("sessionStorage.setItem('token', 'expired')")
-    reader.page.locator("#text").fill(DRESS)
-    reader.page.locator("#text").press("Enter")
-    expect(reader.page.locator("#sign-in-problem")).to_have_text("Please sign in to go on.")
-    reader.sign_in(READER, PASSWORD)
-    expect(reader.facts).to_contain_text("model")
-    expect(reader.page.locator("#text")).to_have_value(DRESS)
-    reader.settled()
-    reader.forgive("401")
 
 
 def test_it_speaks_spanish(visit: Visit) -> None:

@@ -14,6 +14,9 @@ PATIENCE_MS = 20_000
 LEFT = "net::ERR_ABORTED"
 """What the browser calls a request whose answer nobody waits for any more: a newer search took its place."""
 
+HAND_OVER = """(access) =>
+    sessionStorage.setItem("session", JSON.stringify({access, refresh: null, endsAt: Date.now() + 240_000}))"""
+
 
 class Visitor:
     """One browser with one page.
@@ -39,9 +42,9 @@ class Visitor:
         return self
 
     def signed_in_as(self, name: str, *, path: str = "/") -> Visitor:
-        """Open a page as somebody whose tab has a token already."""
+        """Open a page as somebody who comes from another one of the site, with an access token and no other."""
         self.at(path)
-        self.page.evaluate("(token) => sessionStorage.setItem('token', token)", self._platform.token(name))
+        self.page.evaluate(HAND_OVER, self._platform.token(name))
         self.page.reload()
         return self.settled()
 

@@ -19,12 +19,14 @@ from api.curating import Curating
 from api.encoder_shelf import EncoderShelf
 from api.health import Readiness
 from api.image_urls import ImageUrls
-from api.limits import LoginLimits, SearchLimits
+from api.limits import LoginLimits, RefreshLimits, SearchLimits
 from api.live_model import LiveModel
 from api.metrics import ApiMetrics
 from api.operations import Operations
 from api.pictures import Pictures
+from api.revocations import Revocations
 from api.search import Search
+from api.sessions import Sessions
 from api.vectors import QueryVectors
 from api.vocabulary import Vocabulary
 from catalog.objects import DirectoryStore
@@ -48,6 +50,7 @@ from tests.unit.api.fakes import (
 )
 from tests.unit.api.operating import FakeDeeds, FakeModels, FakeTrail
 from tests.unit.api.own import FakeBucket, FakeOwnRows
+from tests.unit.api.sessions import FakeFamilies
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +65,9 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
     files.put_user("ana", PASSWORD_HASH, ["reader"])
     files.put_user("nadie", PASSWORD_HASH, [])
     tokens = AccessTokens(signing_keys)
+    families = FakeFamilies(files.user, files.ping)
+    revocations = Revocations(families.revoked, poll_s=0.01)
+    sessions = Sessions(families, revocations, RefreshLimits(valkey), tokens)
     model = LiveModel(index.live, lambda version: replace(encoder, space=version.id), poll_s=0.01)
     metrics = ApiMetrics()
     vectors, own, bucket = QueryVectors(valkey, metrics), FakeOwnRows(index), FakeBucket()
@@ -70,7 +76,8 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
     checkpoints, models, trail, deeds = DirectoryStore(tmp_path / "checkpoints"), FakeModels(), FakeTrail(), FakeDeeds()
     overview = Overview(store=lambda: checkpoints, registry=lambda: models, indexes=index, trail=trail)
     services = Services(
-        logins=Logins(files, LoginLimits(valkey), tokens),
+        logins=Logins(files, LoginLimits(valkey), sessions),
+        sessions=sessions,
         files=files,
         vocabulary=Vocabulary(files),
         search=Search(model, vectors, index, files, metrics),
@@ -85,7 +92,9 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
         metrics=metrics,
         metrics_token=SCRAPER_TOKEN,
     )
-    return Parts(files, index, encoder, valkey, tokens, services, checkpoints, models, trail, deeds, own, bucket)
+    return Parts(
+        files, index, encoder, valkey, tokens, services, checkpoints, models, trail, deeds, own, bucket, families
+    )
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from catalog.store import FacetValue, FashionFile, User
 from security.passwords import hash_password
 from security.tokens import AccessTokens
 from tests.unit.api.operating import FakeDeeds, FakeModels, FakeTrail
+from tests.unit.api.sessions import FakeFamilies
 
 PASSWORD = "a password for tests"
 SEARCHES_PER_MINUTE = 60
@@ -262,6 +263,7 @@ class Parts:
     deeds: FakeDeeds
     own: Any
     bucket: Any
+    families: FakeFamilies
 
     def switch_to(self, number: int, model_version: str) -> None:
         """Make another index live and load its model, as the follower does."""

@@ -153,6 +153,8 @@ def test_docs_describe_every_path_that_is_for_people(anonymous: TestClient) -> N
         "/healthz",
         "/readyz",
         "/.well-known/jwks.json",
+        "/auth/refresh",
+        "/auth/logout",
         "/files/{file_id}/image",
         "/v1/search",
         "/v1/search/image",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import strawberry
+from graphql import DocumentNode, execute, parse
 
-from api.schema.plain_values import PlainValues, Selection
+from api.schema.plain_values import REMEMBERED, PlainValues, Selection
 
 
 @strawberry.enum
@@ -89,13 +91,13 @@ def _product(number: int, **other: Any) -> Product:
     return Product(**{**values, **other})
 
 
-BROKEN = {
+BROKEN: dict[str, dict[str, Any]] = {
     "null": {"must": None},
     "type": {"odd": "no number"},
     "list": {"colours": None},
     "item": {"colours": [None, Colour(name="red")]},
     "no list": {"colours": 7},
-    "inner": {"first": Colour(name=None)},  # type: ignore[arg-type]  # That is what is tried.
+    "inner": {"first": Colour(name=cast(str, None))},
     "exception": {"odd": ValueError("an exception for a value")},
     "enum": {"season": "winter"},
 }
@@ -211,14 +213,46 @@ def test_rows_of_attributes_are_read_without_a_path_for_each_value(monkeypatch: 
     assert executed == ["products", "slow", "slow", "slow"]
 
 
-def test_a_selection_is_looked_at_once_for_all_objects(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Selection] = []
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Selection]:
+    """Selections that are looked at."""
+    found: list[Selection] = []
     stock = Selection.__init__
 
-    def counted(self: Selection, asked: Any, plain: Any) -> None:
-        made.append(self)
-        stock(self, asked, plain)
+    def counted(self: Selection, *arguments: Any) -> None:
+        found.append(self)
+        stock(self, *arguments)
 
     monkeypatch.setattr(Selection, "__init__", counted)
-    _answer(OURS, "{ products { id colours { name } } }")
-    assert len(made) == 3  # the root's, the products', the colours'
+    monkeypatch.setattr(PlainValues, "known", {})
+    return found
+
+
+def _execute(document: DocumentNode, **variables: Any) -> Any:
+    result = execute(OURS._schema, document, variable_values=variables, executor_class=PlainValues)
+    return asyncio.run(_awaited(result))
+
+
+async def _awaited(result: Any) -> Any:
+    return (await result if inspect.isawaitable(result) else result).data
+
+
+def test_a_selection_is_looked_at_once_for_all_objects_and_all_requests(made: list[Selection]) -> None:
+    document = parse("query ($how: String!) { broken(how: $how) { odd } products { id colours { name } } }")
+    for how in ("null", "enum", "type"):
+        assert len(_execute(document, how=how)["products"]) == 3
+    assert len(made) == 4  # the root's, the broken one's, the products', the colours'
+
+
+def test_a_selection_that_asks_a_variable_is_looked_at_for_each_request(made: list[Selection]) -> None:
+    document = parse("query ($no: Boolean!) { one { id colours { name @skip(if: $no) share } } }")
+    asked = [set(_execute(document, no=no)["one"]["colours"][0]) for no in (True, False, True)]
+    assert asked == [{"share"}, {"name", "share"}, {"share"}]
+    assert len(made) == 9
+
+
+def test_not_more_selections_are_kept_than_are_worth_it(made: list[Selection]) -> None:
+    documents = [parse(f"{{ a{number}: one {{ id }} }}") for number in range(REMEMBERED)]
+    for document in documents:
+        assert _execute(document)
+    assert len(PlainValues.known) <= REMEMBERED < len(made)

@@ -125,8 +125,8 @@ def asked(kind: str, content: RecordDict, root: Path, monkeypatch: pytest.Monkey
     return app(message, context)
 
 
-def training(**changes: str | int) -> RecordDict:
-    about: dict[str, str | int] = {
+def training(**changes: str | int | float) -> RecordDict:
+    about: dict[str, str | int | float] = {
         "run": "run-1",
         "round": 1,
         "attempt": 1,
@@ -155,6 +155,21 @@ def test_what_an_encoding_left_out_is_kept_for_the_next_round(
     asked(MessageType.TRAIN, training(encoding=encoding), root, monkeypatch)
     residual = CarryFolder(root / "cache", owner="boreal", run="run-1").before(2).residual
     assert 0 < np.abs(residual["heads.image.weight"]).max() < 1e-2
+
+
+@pytest.mark.parametrize("encoding", ["fp32", "fp16", "int8"])
+def test_client_in_a_private_run_sends_no_more_than_the_clip_norm_in_any_round(
+    encoding: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It learns about a hundred times that much; from the second round on, what an encoding left out comes on top."""
+    private: dict[str, str | int | float] = {"privacy": "client-level", "clip-norm": 0.001, "encoding": encoding}
+    for number in (1, 2, 3):
+        reply = asked(MessageType.TRAIN, training(round=number, **private), root, monkeypatch)
+        sent = unpack(reply.content.array_records["arrays"], like=START, encoding=encoding)
+        decoded = np.concatenate([array.ravel().astype(np.float64) for array in sent.decode().values()])
+        assert 0.00099 < np.linalg.norm(decoded) <= 0.001
+    free = asked(MessageType.TRAIN, training(encoding=encoding), root, monkeypatch)
+    assert unpack(free.content.array_records["arrays"], like=START, encoding=encoding).norm() > 0.01
 
 
 def test_optimiser_goes_on_from_the_round_before_where_the_run_says_so(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.config import FederationConfig
+from federation.config import PRIVATE_STRATEGIES, STRATEGIES, FederationConfig
 from federation.errors import FederationConfigError, PresetError
 
 
@@ -50,6 +50,13 @@ def test_pyproject_holds_the_same_defaults() -> None:
         ("trainable", "everything"),
         ("seed", -1),
         ("rounds", "three"),
+        ("privacy", "some"),
+        ("clip_norm", 0.0),
+        ("clip_norm", float("inf")),
+        ("noise_multiplier", 0.0),
+        ("delta", 0.0),
+        ("delta", 0.5),
+        ("epsilon_budget", float("nan")),
     ],
 )
 def test_senseless_setting_is_refused_by_name(name: str, value: object) -> None:
@@ -65,6 +72,21 @@ def test_unknown_preset_is_refused_with_the_config() -> None:
 @pytest.mark.parametrize(("clients", "quorum", "needed"), [(3, 0.5, 2), (3, 1.0, 3), (1, 0.5, 1), (10, 0.05, 1)])
 def test_quorum_counts_whole_clients(clients: int, quorum: float, needed: int) -> None:
     assert FederationConfig(quorum=quorum).replies_needed(clients) == needed
+
+
+@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name not in PRIVATE_STRATEGIES])
+def test_strategy_by_which_one_update_decides_about_others_is_refused_in_a_private_run(strategy: str) -> None:
+    with pytest.raises(FederationConfigError, match=strategy) as caught:
+        FederationConfig(privacy="client-level", strategy=strategy)
+    assert "in a private run" in caught.value.hint
+    assert FederationConfig(strategy=strategy).strategy == strategy
+
+
+def test_private_run_needs_three_clients_whatever_it_says() -> None:
+    private = FederationConfig(privacy="client-level", min_clients=1, quorum=0.1)
+    assert (private.clients_needed, private.replies_needed(4)) == (3, 3)
+    assert FederationConfig(privacy="client-level", min_clients=8).clients_needed == 8
+    assert FederationConfig(min_clients=1, quorum=0.1).clients_needed == 1
 
 
 def test_named_clients_are_read_once_each_and_sorted() -> None:

@@ -63,6 +63,11 @@ def test_an_issued_token_tells_who_may_do_what_until_when(tokens: AccessTokens) 
     assert identity.subject == "ana"
     assert identity.roles == ("reader", "operator")
     assert identity.expires_at == NOW + 900
+    assert identity.session is None
+
+
+def test_a_token_of_a_session_names_it(tokens: AccessTokens) -> None:
+    assert tokens.verify(tokens.issue("ana", ["reader"], session="family")).session == "family"
 
 
 def test_a_hand_made_token_of_the_same_form_passes(tokens: AccessTokens, keys: SigningKeys) -> None:
@@ -121,6 +126,11 @@ def test_a_token_without_a_claim_is_refused(tokens: AccessTokens, keys: SigningK
         {"iat": NOW - 3600},
         {"exp": 10**30},
         {"exp": -1},
+        {"sid": ""},
+        {"sid": None},
+        {"sid": 7},
+        {"sid": ["family"]},
+        {"sid": "a" * 200},
     ],
     ids=str,
 )
@@ -131,6 +141,32 @@ def test_a_token_with_a_wrong_claim_is_refused(tokens: AccessTokens, keys: Signi
 def test_a_payload_that_is_no_object_is_refused(tokens: AccessTokens, keys: SigningKeys) -> None:
     for body in ([], "text", 7, [claims()]):
         assert refused(tokens, signed(keys, body))
+
+
+def test_a_token_that_was_found_right_expires_all_the_same(keys: SigningKeys) -> None:
+    now = [float(NOW)]
+    tokens = AccessTokens(keys, clock=lambda: now[0])
+    token = tokens.issue("ana", ["reader"], lifetime_s=60)
+    assert [tokens.verify(token).subject for _ in range(3)] == ["ana"] * 3
+    now[0] += 91
+    assert refused(tokens, token) == "expired, or not valid yet"
+    now[0] -= 200
+    assert refused(tokens, token) == "expired, or not valid yet"
+
+
+def test_a_token_that_was_found_right_is_refused_once_its_key_is_gone(tmp_path: Path) -> None:
+    tokens = AccessTokens(SigningKeys.open(tmp_path / "old"), clock=lambda: NOW)
+    token = tokens.issue("ana", ["reader"])
+    assert tokens.verify(token).subject == "ana"
+    assert refused(AccessTokens(SigningKeys.open(tmp_path / "new"), clock=lambda: NOW), token) == "unknown kid"
+
+
+def test_a_token_that_was_found_right_opens_no_other_audience_or_issuer(keys: SigningKeys) -> None:
+    tokens = AccessTokens(keys, clock=lambda: NOW)
+    token = tokens.issue("ana", ["reader"])
+    assert tokens.verify(token).subject == "ana"
+    assert refused(AccessTokens(keys, audience="another", clock=lambda: NOW), token)
+    assert refused(AccessTokens(keys, issuer="another", clock=lambda: NOW), token)
 
 
 def test_a_token_expires(keys: SigningKeys) -> None:

@@ -1,0 +1,1 @@
+"""`tejido keys`: the keys that sign access tokens."""
