@@ -2,9 +2,10 @@
 
 The API as `tejido up` starts it, with PostgreSQL, Valkey, MLflow and S3 of its own, over real products. Its peer is a
 route of a bare FastAPI application in another process: no token, no limits, no log, the same two SQL statements by the
-same code, the rows as JSON. Both are asked in turns by one program on the same two cores.
+same code, the rows as JSON. Beside them is `GET /v1/search`, which goes through the same doors as GraphQL, so that one
+sees what of the difference is GraphQL. All are asked in turns by one program on the same two cores.
 
-1. A search with 20 hits and all fields of a product, its words remembered: queries/s of GraphQL and of the bare route.
+1. A search with 20 hits and all fields of a product, its words remembered: queries/s of the three.
 2. At 70 % of what GraphQL can answer, requests that are due at fixed times: p99 against p50.
 3. 50 requests/s while two other index versions go live and one is rolled back: no failed request, and every answer's
    model, index and hits belong together.
@@ -28,6 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -162,22 +164,26 @@ def twenty_hits(body: bytes) -> None:
     assert body.count(b'"score"') == 20
 
 
-def throughput(api: Api, seconds: float) -> tuple[list[float], list[float], float]:
-    """Queries/s of GraphQL and of the bare route in turns, and the median seconds of a lone cached search."""
+def throughput(api: Api, seconds: float) -> tuple[list[float], list[float], list[float], float]:
+    """Queries/s of GraphQL, the bare route and REST in turns, and the median seconds of a lone cached search."""
     ours = [
         post(f"{api.url}/graphql", {"query": QUERY, "variables": {"text": w}}, api.token, twenty_hits) for w in WORDS
     ]
     for words in WORDS:
         api.ask(words)
     alone = as_fast_as_possible(ours, connections=1, seconds=seconds / 2)
-    graphql, bare = [], []
+    twins = [
+        get(f"{api.url}/v1/search?{urlencode({'text': words, 'first': 20})}", api.token, twenty_hits) for words in WORDS
+    ]
+    graphql, bare, rest = [], [], []
     with bare_route(api.settings) as url:
         theirs = [get(f"{url}/search?words={number}", "", twenty_hits) for number in range(len(WORDS))]
         as_fast_as_possible(theirs, connections=4, seconds=1)
         for _ in range(TURNS):
             graphql.append(right(as_fast_as_possible(ours, connections=4, seconds=seconds)).per_second)
             bare.append(right(as_fast_as_possible(theirs, connections=4, seconds=seconds)).per_second)
-    return graphql, bare, alone.quantile(0.5)
+            rest.append(right(as_fast_as_possible(twins, connections=4, seconds=seconds)).per_second)
+    return graphql, bare, rest, alone.quantile(0.5)
 
 
 def right(answers: Answers) -> Answers:
@@ -248,7 +254,7 @@ def main() -> None:
     parser.add_argument("--source", default=SOURCE)
     options = parser.parse_args()
     with running(options.source, options.products, options.preset) as api:
-        graphql, bare, alone_s = throughput(api, options.seconds)
+        graphql, bare, rest, alone_s = throughput(api, options.seconds)
         ratios = [ours / theirs for ours, theirs in zip(graphql, bare, strict=True)]
         ours = [
             post(f"{api.url}/graphql", {"query": QUERY, "variables": {"text": w}}, api.token, twenty_hits)
@@ -261,7 +267,7 @@ def main() -> None:
         spread = [run.quantile(0.99) / run.quantile(0.5) for run in steady]
         swapped, versions = swaps(api)
     figures: Mapping[str, Any] = {
-        "graphql_per_s": graphql, "bare_per_s": bare, "alone_ms": 1e3 * alone_s,
+        "graphql_per_s": graphql, "bare_per_s": bare, "rest_per_s": rest, "alone_ms": 1e3 * alone_s,
         "at_70_percent": [{"p50_ms": 1e3 * r.quantile(0.5), "p99_ms": 1e3 * r.quantile(0.99)} for r in steady],
         "swap": {"answers": len(swapped.latencies), "failures": swapped.failures[:5], "versions": versions,
                  "p99_ms": 1e3 * swapped.quantile(0.99)},
@@ -270,9 +276,10 @@ def main() -> None:
         "serving",
         __doc__ or "",
         shown=table(
-            ("turn", "GraphQL/s", "bare/s", "ratio", "p50 ms at 70 %", "p99 ms", "p99 / p50"),
+            ("turn", "GraphQL/s", "bare/s", "ratio", "/v1/search/s", "ratio", "p50 ms at 70 %", "p99 ms", "p99 / p50"),
             [
                 (turn + 1, f"{graphql[turn]:.0f}", f"{bare[turn]:.0f}", f"{ratios[turn]:.2f}",
+                 f"{rest[turn]:.0f}", f"{graphql[turn] / rest[turn]:.2f}",
                  f"{1e3 * steady[turn].quantile(0.5):.1f}", f"{1e3 * steady[turn].quantile(0.99):.1f}",
                  f"{spread[turn]:.1f}")
                 for turn in range(TURNS)

@@ -92,7 +92,11 @@ def test_logging_out_ends_refresh_and_access_tokens_at_once(anonymous: TestClien
     assert renew(anonymous, pair["refresh_token"]).json() == OVER
 
 
-@pytest.mark.parametrize("token", ["unknown", "é" * 43, new_refresh_token(), "x" * 5000, "a\0b"])
+@pytest.mark.parametrize(
+    "token",
+    ["unknown", "é" * 43, new_refresh_token(), "x" * 5000, "a\0b"],
+    ids=["unknown", "no ASCII", "of the right form", "long", "NUL"],
+)
 def test_tokens_that_nobody_was_given_give_and_end_nothing(anonymous: TestClient, token: str) -> None:
     answer = renew(anonymous, token)
     assert (answer.status_code, answer.json()) == (401, OVER)
