@@ -114,6 +114,8 @@ class AirflowHome:
             "database": {
                 "sql_alchemy_conn": self.database,
                 "sql_alchemy_pool_size": 3,
+                # A burst of requests takes a connection each, and one that waits for half a minute fails.
+                "sql_alchemy_max_overflow": 30,
                 "load_default_connections": False,
             },
             "api": {
