@@ -94,9 +94,13 @@ class Revocations:
         began = self._clock()
         try:
             self._polled = self._revoked(REMEMBERED_S)
-        except TejidoError as error:
+        except Exception as error:
+            # Whatever it is: a thread that died of it would refuse every session until the process is started anew.
             if self._is_known:
-                log.error("revoked sessions are not known", error=str(error), refused_after_s=self._stale_s)
+                trace = None if isinstance(error, TejidoError) else error
+                log.error(
+                    "revoked sessions are not known", error=str(error), refused_after_s=self._stale_s, exc_info=trace
+                )
             self._is_known = False
             return
         if not self._is_known:

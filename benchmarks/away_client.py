@@ -33,6 +33,7 @@ from clients.dataset import Dataset, open_dataset
 from clients.publication import Publication, write_publication
 from core.progress import LogProgress
 from core.settings import ClientBucket, Settings
+from embedded.errors import EmbeddedError
 from embedded.layout import Parts
 from embedded.stack import Stack
 from embedded.sweep import kill_service
@@ -200,7 +201,7 @@ def restart(stack: Stack, *services: str) -> None:
             try:
                 stack.restart(service)
                 break
-            except Exception:
+            except EmbeddedError:
                 if attempt == 11:
                     raise
                 time.sleep(10)

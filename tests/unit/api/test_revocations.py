@@ -125,6 +125,35 @@ def test_the_thread_looks_by_itself_and_stops_when_told(truth: Truth) -> None:
     assert truth.asked == asked
 
 
+def test_an_error_that_nobody_expected_ends_no_thread(truth: Truth, capsys: pytest.CaptureFixture[str]) -> None:
+    failures = [ValueError("a row of another form")]
+
+    def revoked(within_s: float) -> Set[str]:
+        if failures:
+            raise failures.pop()
+        return truth.revoked(within_s)
+
+    revocations = Revocations(revoked, poll_s=0.01, clock=truth.clock)
+    truth.families.add("stolen")
+    revocations.start()
+    deadline = time.monotonic() + 5
+    while not is_known(revocations, "any"):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    revocations.stop()
+    assert is_refused(revocations, "stolen")
+    captured = capsys.readouterr()
+    assert "a row of another form" in captured.out + captured.err
+
+
+def is_known(revocations: Revocations, family: str) -> bool:
+    try:
+        revocations.refuse_revoked(family)
+    except SessionsUnknown:
+        return False
+    return True
+
+
 def test_an_outage_is_logged_once(truth: Truth, revocations: Revocations, capsys: pytest.CaptureFixture[str]) -> None:
     truth.is_down = True
     for _ in range(5):
