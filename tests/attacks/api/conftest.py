@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,34 +9,18 @@ import httpx
 import psutil
 import pytest
 
-from catalog.etl import client_stores, load
-from catalog.objects import S3ObjectStore
-from catalog.store import CatalogueStore
-from embedded.layout import Parts
-from embedded.stack import Stack
 from security.signing_keys import SigningKeys
 from tests.attacks.api.target import Target
-from tests.integration.api.stacks import PRODUCTS, client_bucket, make_model_and_index, until_ready
+from tests.integration.api.stacks import make_model_and_index, until_ready, with_catalogue
 
 
 @pytest.fixture(scope="package")
 def target() -> Iterator[Target]:
-    with (
-        pytest.MonkeyPatch.context() as environment,
-        tempfile.TemporaryDirectory(prefix="tejido-test-") as folder,
-    ):
+    with pytest.MonkeyPatch.context() as environment:
         # Attacks come faster than anybody may search.
         environment.setenv("TEJIDO_SEARCHES_PER_MINUTE", "0")
-        with Stack(Path(folder), ("aurora",), parts=Parts(airflow=False, federation=False)) as stack:
-            settings = stack.settings()
-            with CatalogueStore(settings.required("postgres_dsn")) as catalogue:
-                load(
-                    "synthetic",
-                    store=S3ObjectStore(settings.platform_bucket("data")),
-                    catalogue=catalogue,
-                    clients=client_stores([client_bucket(settings)]),
-                    limit=PRODUCTS,
-                )
+        with with_catalogue() as loaded:
+            settings, stack = loaded.settings, loaded.stack
             make_model_and_index(settings)
             url = settings.required("api_url")
             with httpx.Client(base_url=url, timeout=60) as http:

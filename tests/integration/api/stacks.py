@@ -13,8 +13,12 @@ from typing import Any
 
 import httpx
 
+from catalog.etl import client_stores, load
+from catalog.objects import S3ObjectStore
+from catalog.store import CatalogueStore
 from core.progress import NoProgress
 from core.settings import ClientBucket, Settings
+from embedded.layout import Parts
 from embedded.stack import Stack
 from server.indexing import build_index
 from server.models import write_model
@@ -31,6 +35,25 @@ class Loaded:
 
     stack: Stack
     settings: Settings
+
+
+@contextmanager
+def with_catalogue() -> Iterator[Loaded]:
+    """A stack of one client in a folder of its own, with a small catalogue and no users."""
+    with (
+        tempfile.TemporaryDirectory(prefix="tejido-test-") as folder,
+        Stack(Path(folder), ("aurora",), parts=Parts(airflow=False, federation=False)) as stack,
+    ):
+        settings = stack.settings()
+        with CatalogueStore(settings.required("postgres_dsn")) as catalogue:
+            load(
+                "synthetic",
+                store=S3ObjectStore(settings.platform_bucket("data")),
+                catalogue=catalogue,
+                clients=client_stores([client_bucket(settings)]),
+                limit=PRODUCTS,
+            )
+        yield Loaded(stack, settings)
 
 
 @contextmanager
