@@ -5,9 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3.11}
 TORCH=torch==2.13.0
-# MLflow's pages of runs ask by GraphQL. Every graphene says that it wants an older graphql-core than strawberry does, so a
-# resolver takes one so old that it cannot be imported beside it; this one works with both.
-GRAPHENE=graphene==3.4.3
+# Lock files are whole and hold hashes: pip takes no other file than one that was locked, wherever it comes from.
 
 say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -37,19 +35,18 @@ for name in "$@"; do
         say "Setting up the platform in .venv (about 2.5 GB; a few minutes the first time) …"
         # torch first and alone: which build fits differs by machine, its version does not.
         install .venv "$TORCH"
-        install .venv -r requirements/platform.lock
-        install .venv --no-deps "$GRAPHENE"
+        install .venv --no-deps -r requirements/platform.lock
         install .venv --no-deps -e .
         echo "$wanted_stamp" > .venv/.ready-platform ;;
     dev)
         make_environment .venv dev requirements/dev.lock || continue
         say "Adding test and lint tools to .venv …"
-        install .venv -r requirements/dev.lock
+        install .venv --no-deps -r requirements/dev.lock
         echo "$wanted_stamp" > .venv/.ready-dev ;;
     airflow)
         make_environment .venv-airflow airflow requirements/airflow.lock || continue
         say "Setting up Airflow in .venv-airflow (about 300 MB) …"
-        install .venv-airflow -r requirements/airflow.lock
+        install .venv-airflow --no-deps -r requirements/airflow.lock
         echo "$wanted_stamp" > .venv-airflow/.ready-airflow ;;
     *) fail "unknown environment: $name (platform, dev, airflow)" ;;
     esac
