@@ -192,7 +192,8 @@ class LiveModel:
 
     @staticmethod
     def _failed(error: Exception, wait_s: float) -> float:
-        log.error("search model cannot be loaded", error=str(error), retry_in_s=wait_s, exc_info=error)
+        code = error.code if isinstance(error, TejidoError) else "api.unexpected"
+        log.error("search model cannot be loaded", code=code, error=str(error), retry_in_s=wait_s, exc_info=error)
         return min(wait_s * 2, MAX_POLL_S)
 
 

@@ -81,7 +81,8 @@ def test_status_tells_the_rounds(settings: Settings, result: dict[str, Any]) -> 
 
 
 def test_checkpoint_of_every_round_can_be_read_back(settings: Settings, result: dict[str, Any]) -> None:
-    folder = RunFolder(open_stores(settings).checkpoints, result["run_id"])
+    stores = open_stores(settings)
+    folder = RunFolder(stores.checkpoints, result["run_id"], stores.seals)
     last = folder.last()
     assert last is not None
     assert last.round == 2
@@ -98,8 +99,11 @@ def test_mlflow_has_one_step_a_round_and_a_model_version_without_pickle(
     assert metrics["test_recall_at_10"] == pytest.approx(result["recall_at_10"]["challenger"])
     assert metrics["replies"] == 3
     version = tracker.require(result["mlflow"]["version"])
-    files = {path.name for path in tracker.download(version, tmp_path).iterdir()}
-    assert files == {"trained.safetensors", "model.json", "hashes.json", "model-card.md"}
+    files = [path.name.split(".") for path in tracker.download(version, tmp_path).iterdir()]
+    assert sorted((name[0], name[-1]) for name in files) == [
+        ("manifest", "json"), ("model", "key"), ("model", "sealed"), ("model-card", "md"),
+        ("trained", "key"), ("trained", "sealed"),
+    ]  # fmt: skip
 
 
 def test_preflight_counts_the_clients_online(settings: Settings, catalogue: dict[str, Any]) -> None:
@@ -205,8 +209,9 @@ def test_rollback_brings_model_and_index_back_together_and_is_written_down(
 ) -> None:
     before = index_status(settings)["live"]
     tracker = Tracker(settings.required("mlflow_uri"))
-    content_hash = write_model(tmp_path, tiny_spec(), tiny_state(), card="For tests.")
     run = tracker.start(FEDERATED_EXPERIMENT, "untrained", params={})
+    seals = open_stores(settings).seals
+    content_hash = write_model(tmp_path, tiny_spec(), tiny_state(), card="For tests.", seals=seals, run=run)
     worse = tracker.register(run, tmp_path, tags={"content_hash": content_hash, "preset": "tiny"})
     with pytest.raises(RollbackRefused):
         rollback(settings, reason="for a test", to=worse)
