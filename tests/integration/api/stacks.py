@@ -83,17 +83,17 @@ class Made:
 def make_model_and_index(settings: Settings, *, seed: int = 0) -> Made:
     """Register untrained heads over random towers as champion, and index the catalogue with them."""
     tracker = Tracker(settings.required("mlflow_uri"))
-    version = register_model(settings, tracker, seed=seed)
+    version = register_model(tracker, seed=seed, seals=Seals.of(settings))
     tracker.set_alias(CHAMPION, version)
     return Made(version, build_index(settings, NoProgress())["version"])
 
 
-def register_model(settings: Settings, tracker: Tracker, *, seed: int) -> str:
+def register_model(tracker: Tracker, *, seed: int, seals: Seals | None) -> str:
     """Register untrained heads over random towers, sealed as the coordinator does; returns the version."""
     run = tracker.start(FEDERATED_EXPERIMENT, "test", params={})
     with tempfile.TemporaryDirectory() as name:
         folder, state = Path(name), tiny_state(seed=seed)
-        content_hash = write_model(folder, tiny_spec(), state, card="For tests.", seals=Seals.of(settings), run=run)
+        content_hash = write_model(folder, tiny_spec(), state, card="For tests.", seals=seals, run=run)
         return tracker.register(run, folder, tags={"content_hash": content_hash, "preset": "tiny"})
 
 
