@@ -120,6 +120,11 @@ class LiveModel:
         """The model that searches use now, if there is one."""
         return self._loaded
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the model of the live index could not be loaded when it was last tried; an older one may answer."""
+        return self._failed_for is not None
+
     def current(self) -> LoadedModel:
         """The model to search with.
 

@@ -86,6 +86,7 @@ class RunFolder:
         # Schedulers' run ids hold colons and pluses, which are no part of a safe key.
         self.name = run_key if VERSION.fullmatch(run_key) else version_of_run(run_key)
         self._parts = parts_of(store, self.name, seals)
+        self._begun: bytes | None = None
 
     def clear(self) -> None:
         """Forget an earlier run under the same key."""
@@ -97,12 +98,15 @@ class RunFolder:
         Raises:
             RunDiffers: the config, the catalogue or the base model is another.
         """
-        known = self.about()
-        if known is None:
+        data = self._bytes("run.json")
+        if data is None:
             begun = About(about.config, about.catalogue_version, about.base_hash, uuid.uuid4().hex)
-            self._put("run.json", asdict(begun))
-            return begun
+            data = _written(asdict(begun))
+            self._store.put(f"{self.name}/run.json", data)
+        known = About(**json.loads(data))
         require_same(self.name, known, about)
+        # Not what may lie there by the time of the first checkpoint.
+        self._begun = data
         return known
 
     def about(self) -> About | None:
@@ -140,7 +144,7 @@ class RunFolder:
             name = self._part(checkpoint.round, kind)
             kept[name] = self._parts.put(name, data)
         self._require_mine()
-        self._parts.mark(Marker(checkpoint.round, kept))
+        self._parts.mark(Marker(checkpoint.round, kept), about=self._begun)
         files = {file for name, record in kept.items() for file in self._parts.files(name, record)}
         for key in self._store.list(f"{self.name}/round-"):
             if key.removeprefix(f"{self.name}/") not in files:
@@ -200,7 +204,7 @@ class RunFolder:
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result."""
-        self._parts.finish(json.dumps(result, indent=1).encode())
+        self._parts.finish(_written(result))
 
     def result(self) -> dict[str, Any] | None:
         """The result, or None while there is none; to be shown."""
@@ -212,9 +216,8 @@ class RunFolder:
         Raises:
             ArtifactRefused: it is not what the coordinator signed.
         """
-        try:
-            data = self._store.get(f"{self.name}/result.json")
-        except ObjectMissing:
+        data = self._bytes("result.json")
+        if data is None:
             return None
         self._parts.verify_result(data)
         found: dict[str, Any] = json.loads(data)
@@ -260,11 +263,19 @@ class RunFolder:
         return f"round-{round_number:04d}.{kind}"
 
     def _put(self, name: str, value: dict[str, Any]) -> None:
-        self._store.put(f"{self.name}/{name}", json.dumps(value, indent=1).encode())
+        self._store.put(f"{self.name}/{name}", _written(value))
 
     def _read(self, name: str) -> dict[str, Any] | None:
+        data = self._bytes(name)
+        found: dict[str, Any] | None = None if data is None else json.loads(data)
+        return found
+
+    def _bytes(self, name: str) -> bytes | None:
         try:
-            found: dict[str, Any] = json.loads(self._store.get(f"{self.name}/{name}"))
+            return self._store.get(f"{self.name}/{name}")
         except ObjectMissing:
             return None
-        return found
+
+
+def _written(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, indent=1).encode()

@@ -45,8 +45,8 @@ class Parts(Protocol):
     def get(self, name: str, record: Record) -> bytes:
         """A part, once it is what the marker says."""
 
-    def mark(self, marker: Marker) -> None:
-        """Replace the marker, in one step."""
+    def mark(self, marker: Marker, *, about: bytes | None) -> None:
+        """Replace the marker, in one step; ``about`` is what the run was begun with, None: as it is written."""
 
     def marker(self) -> Marker | None:
         """The marker, once it is believed; None before the first."""
@@ -80,7 +80,7 @@ class PlainParts:
             raise ModelDamaged(f"{name} of run {self.run} is damaged.", hint="Start a run under another id.")
         return data
 
-    def mark(self, marker: Marker) -> None:
+    def mark(self, marker: Marker, *, about: bytes | None) -> None:  # noqa: ARG002 - a plain marker holds none of it
         """See `Parts`."""
         value = {"round": marker.round, "parts": dict(marker.parts)}
         self.store.put(f"{self.run}/{MARKER}", json.dumps(value, indent=1).encode())
@@ -128,10 +128,11 @@ class SealedParts:
         """See `Parts`; raises ArtifactRefused."""
         return self.seals.get(self.store, f"{self.run}/", self.subject, _entry(record))
 
-    def mark(self, marker: Marker) -> None:
+    def mark(self, marker: Marker, *, about: bytes | None) -> None:
         """See `Parts`."""
-        about = {"round": marker.round, "about_sha256": self._about_sha256()}
-        data = self.seals.sign(self.subject, map(_entry, marker.parts.values()), about)
+        known = self._about_sha256() if about is None else hashlib.sha256(about).hexdigest()
+        told = {"round": marker.round, "about_sha256": known}
+        data = self.seals.sign(self.subject, map(_entry, marker.parts.values()), told)
         self.store.put(f"{self.run}/{MARKER}", data)
 
     def marker(self) -> Marker | None:

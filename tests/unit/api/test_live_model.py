@@ -180,11 +180,13 @@ def test_while_the_next_model_is_refused_the_last_one_answers_and_the_process_st
         (told, *_) = (entry for entry in logs if entry["event"] == "search model cannot be loaded")
         assert (told["log_level"], told["code"]) == ("error", "security.artifact_refused")
         assert model.missing() is None
+        assert model.is_behind
         assert model.current().index.id == 1
         loader.failures = []
         model.wake()
         until(lambda: model.current().index.id == 2)
         assert model.missing() is None
+        assert not model.is_behind
     finally:
         model.stop()
 

@@ -152,6 +152,15 @@ def test_checkpoints_of_an_earlier_run_under_the_same_id_are_refused(root: Path,
         second.last()
 
 
+def test_what_the_run_is_about_cannot_be_changed_before_its_first_checkpoint(root: Path, seals: Seals) -> None:
+    folder = run_folder(root, seals)
+    folder.begin(ABOUT)
+    path = root / "run-1" / "run.json"
+    path.write_bytes(path.read_bytes().replace(b'"rounds": 3', b'"rounds": 9'))
+    folder.commit(small(1))
+    refused(folder.last, "the config")
+
+
 def test_late_writer_whose_run_was_taken_over_harms_nothing(root: Path, seals: Seals) -> None:
     late = run_folder(root, seals)
     mine = run_folder(root, seals)
