@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+from cli.errors import BadOption
 from core.settings import Settings
 from security.artifact_keys import ArtifactKeys
 from server.rewrapping import rewrap_all
@@ -16,9 +18,15 @@ def rotate_artifacts(settings: Settings, *, rewrap_only: bool, retire: bool) -> 
     Raises:
         SettingsError, ArtifactKeyMissing, ArtifactKeyUnreadable: the keys are not there.
         ArtifactRefused: a data key was changed; nothing is retired.
+        BadOption: the keys are another's to change.
     """
     keys = ArtifactKeys(Path(settings.required("artifact_keys_dir")))
     is_new = not (rewrap_only or retire)
+    if not rewrap_only and not os.access(keys.directory, os.W_OK):
+        raise BadOption(
+            f"The keys in {keys.directory} are not this process's to change.",
+            hint="In containers set-up changes them, and this command gets --rewrap: docs/how-to/models.md.",
+        )
     if is_new:
         keys.begin_rotation()
     done = rewrap_all(settings)
