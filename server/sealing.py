@@ -4,8 +4,8 @@
     <name>.<key id>.key      that data key, wrapped; replaced, and nothing else, when the wrapping key is rotated
 
 A manifest, whose place the caller chooses, names them all. No two writers ever share a file's name, so whoever is late
-harms nobody. Without `TEJIDO_ARTIFACT_KEYS_DIR` there are no `Seals`, and
-artifacts are plain files, as in a simulation; a process that has the keys takes nothing that is not sealed.
+harms nobody. Without `TEJIDO_ARTIFACT_KEYS_DIR` there are no `Seals`, and artifacts are plain files, as in a
+simulation; a process that has the keys takes nothing that is not sealed.
 """
 
 from __future__ import annotations
