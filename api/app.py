@@ -59,7 +59,8 @@ def create_app(services: Services | None = None) -> FastAPI:
     if services is None:
         start_tracing("tejido-api", settings())
     found = services or connected(settings())
-    found.metrics.watch(lambda: found.search.model.loaded, found.connections)
+    live = found.search.model
+    found.metrics.watch(lambda: live.loaded, found.connections, is_behind=lambda: live.is_behind)
     app = FastAPI(
         title="Tejido", version="0.1.0", description=DESCRIPTION, lifespan=_lifespan, docs_url=None, redoc_url=None
     )

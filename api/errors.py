@@ -24,10 +24,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from core.errors import TejidoError
-from security.errors import Forbidden, Unauthenticated
+from security.errors import ArtifactRefused, Forbidden, Unauthenticated
 from server.errors import ModelDamaged, ModelMissing, RollbackRefused, TrackingUnreachable
 
-OF_MODELS = (ModelDamaged, ModelMissing, RollbackRefused)
+OF_MODELS = (ArtifactRefused, ModelDamaged, ModelMissing, RollbackRefused)
 """Errors of the coordinator that operators are shown as they are: they name versions and hashes, and no host."""
 
 

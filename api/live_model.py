@@ -90,6 +90,9 @@ class LiveModel:
         self._notices = notices
         self._loaded: LoadedModel | None = None
         self._missing: str = "the model has not been looked for yet"
+        self._tried: int | None = None
+        self._failed_for: int | None = None
+        """The index whose model could not be loaded when it was last tried."""
         self._stopping, self._woken = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="live-model", daemon=True)
 
@@ -117,6 +120,11 @@ class LiveModel:
         """The model that searches use now, if there is one."""
         return self._loaded
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the model of the live index could not be loaded when it was last tried; an older one may answer."""
+        return self._failed_for is not None
+
     def current(self) -> LoadedModel:
         """The model to search with.
 
@@ -131,11 +139,17 @@ class LiveModel:
         return loaded
 
     def missing(self) -> str | None:
-        """What search still waits for, or None when the model of the live index is loaded."""
+        """What search still waits for, or None when the model of the live index is loaded.
+
+        Also where that model cannot be loaded, say because its seal does not hold, and the one before goes on:
+        a process that was called unready would be taken out of service, and all of them with it.
+        """
         live = self._live()
         if live is None:
             return "no index is live"
         loaded = self._loaded
+        if loaded is not None and self._failed_for == live.id:
+            return None
         if loaded is None or loaded.index.id != live.id:
             return f"the model of index {live.id} is loading"
         return None
@@ -148,10 +162,11 @@ class LiveModel:
             return
         known = _encoders(self._loaded)
         if self._loaded is None or self._loaded.index.id != live.id:
-            self._missing = f"the model of index {live.id} is loading"
+            self._missing, self._tried = f"the model of index {live.id} is loading", live.id
             encoder = known.get(model_of(live)) or self._load(live)
             # The version that was live is mostly the one that answers beside: no moment passes without it.
             self._loaded = LoadedModel(live, encoder, _held(self._older(live.id), known))
+            self._tried = self._failed_for = None
             log.info("search model is live", index=live.id, model=live.model_version)
         self._look_beside(self._loaded, known)
 
@@ -190,9 +205,10 @@ class LiveModel:
                 wait_s = self._failed(error, wait_s)
             self._woken.wait(wait_s)
 
-    @staticmethod
-    def _failed(error: Exception, wait_s: float) -> float:
-        log.error("search model cannot be loaded", error=str(error), retry_in_s=wait_s, exc_info=error)
+    def _failed(self, error: Exception, wait_s: float) -> float:
+        self._failed_for = self._tried
+        code = error.code if isinstance(error, TejidoError) else "api.unexpected"
+        log.error("search model cannot be loaded", code=code, error=str(error), retry_in_s=wait_s, exc_info=error)
         return min(wait_s * 2, MAX_POLL_S)
 
 

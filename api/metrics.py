@@ -68,9 +68,9 @@ class ApiMetrics:
         )
         self._errors = Counter("tejido_api_errors", "Errors that callers were told of.", ("code",), registry=registry)
 
-    def watch(self, loaded: Loaded, connections: Connections) -> None:
+    def watch(self, loaded: Loaded, connections: Connections, *, is_behind: Callable[[], bool] = lambda: False) -> None:
         """Look at the live model and the connections to PostgreSQL whenever somebody reads."""
-        self._state.loaded, self._state.connections = loaded, connections
+        self._state.loaded, self._state.connections, self._state.is_behind = loaded, connections, is_behind
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
@@ -129,10 +129,16 @@ class _State(Collector):
     def __init__(self) -> None:
         self.loaded: Loaded = lambda: None
         self.connections: Connections = dict
+        self.is_behind: Callable[[], bool] = lambda: False
 
     def collect(self) -> Iterable[Metric]:
         """The live model, then the pool."""
         yield from _model(self.loaded())
+        yield GaugeMetricFamily(
+            "tejido_api_model_failed",
+            "1 while the model of the live index cannot be loaded; the one before answers, if there is one.",
+            value=self.is_behind(),
+        )
         yield from _pool(self.connections())
 
 

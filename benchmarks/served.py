@@ -29,6 +29,7 @@ from federation.spec import ModelSpec
 from security.passwords import hash_password
 from server.indexing import build_index
 from server.models import write_model
+from server.sealing import Seals
 from server.stores import open_stores
 from server.tracking import CHAMPION, FEDERATED_EXPERIMENT, Tracker
 
@@ -104,8 +105,9 @@ def make_champion(settings: Settings, spec: ModelSpec, *, seed: int) -> None:
         state = {**state, name: state[name] * (1 + 0.01 * seed)}
     tracker = Tracker(settings.required("mlflow_uri"))
     with tempfile.TemporaryDirectory() as folder:
-        content_hash = write_model(Path(folder), spec, state, card="For a benchmark.")
         run = tracker.start(FEDERATED_EXPERIMENT, f"seed {seed}", params={})
+        seals = Seals.of(settings)
+        content_hash = write_model(Path(folder), spec, state, card="For a benchmark.", seals=seals, run=run)
         version = tracker.register(run, Path(folder), tags={"content_hash": content_hash, "preset": spec.preset.name})
     tracker.set_alias(CHAMPION, version)
 

@@ -72,6 +72,7 @@ TREE: dict[str, Command | Group] = {
             "rollback": Command("cli.model.rollback"),
             "history": Command("cli.model.history"),
             "lineage": Command("cli.model.lineage"),
+            "seal": Command("cli.model.seal"),
         },
     ),
     "index": Group(
@@ -89,6 +90,7 @@ TREE: dict[str, Command | Group] = {
             "publish": Command("cli.client.publish"),
             "wave": Command("cli.client.wave"),
             "published": Command("cli.client.published"),
+            "receipts": Command("cli.client.receipts"),
         },
     ),
     "setup": Group(
@@ -114,7 +116,7 @@ TREE: dict[str, Command | Group] = {
         {"add": Command("cli.user.add"), "list": Command("cli.user.list_users", "list_users")},
     ),
     "keys": Group(
-        "Rotate the keys that sign access tokens.",
+        "Rotate the keys that sign access tokens, or those that seal models and checkpoints.",
         {"rotate": Command("cli.keys.rotate"), "list": Command("cli.keys.list_keys", "list_keys")},
     ),
     "session": Group(

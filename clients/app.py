@@ -15,6 +15,7 @@ from flwr.clientapp import ClientApp
 from clients.dataset import Dataset, open_dataset
 from clients.description import describe
 from clients.errors import ClientMisconfigured
+from clients.receipts import note_what_leaves
 from core.errors import TejidoError
 from core.logs import about, configure_logs
 from core.settings import load_settings
@@ -41,6 +42,8 @@ def _replying(handler: Handler) -> Callable[[Message, Context], Message]:
         with about(**_subject(message)):
             try:
                 content = handler(message, context)
+                asked = message.content.config_records.get("config") or ConfigRecord()
+                note_what_leaves(load_settings(), asked, content.array_records, content.metric_records)
             except TejidoError as error:
                 log.warning("the coordinator gets a refusal", code=error.code, reason=str(error))
                 content = RecordDict({"refusal": ConfigRecord(dict(error.as_dict()))})

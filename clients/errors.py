@@ -6,6 +6,8 @@ ClientError
 ├── BaseMismatch          the coordinator trains another base than this client has
 ├── NotPublishing         the client has not decided to publish anything, or not yet
 ├── PublicationWithdrawn  the client has withdrawn what it published
+├── ReceiptUnwritable     what would leave cannot be noted, so it does not leave
+├── ReceiptsDamaged       the notes of what has left were changed
 └── PublicationUnreadable what the client has decided to publish cannot be read, so nothing is
 
 SimulatedCrash            none of these: nobody answers in words when it crashes
@@ -56,6 +58,18 @@ class PublicationUnreadable(ClientError):
     """What the client has decided to publish cannot be read, so nothing is published."""
 
     code = "clients.publication_unreadable"
+
+
+class ReceiptUnwritable(ClientError):
+    """What would leave the client's machine cannot be noted, so it does not leave."""
+
+    code = "clients.receipt_unwritable"
+
+
+class ReceiptsDamaged(ClientError):
+    """The client's notes of what has left its machine are not what was written."""
+
+    code = "clients.receipts_damaged"
 
 
 class SimulatedCrash(RuntimeError):

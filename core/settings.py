@@ -115,6 +115,10 @@ class Settings(BaseSettings):
     api_url: str | None = None
     signing_key_dir: Path | None = None
     """Folder of the ES256 keys that sign access tokens."""
+    artifact_keys_dir: Path | None = None
+    """Folder of the keys that models and checkpoints are sealed and opened with; unset: they are plain files."""
+    receipts_dir: Path | None = None
+    """In a client's process: where it notes what leaves its machine; ``receipts`` in its cache folder when unset."""
     graphql_introspection: bool = False
     """Whether tools may read the GraphQL schema over the wire; off, as it also helps an attacker."""
     searches_per_minute: int = Field(default=600, ge=0)

@@ -31,6 +31,11 @@ class Keys:
         """Key pairs of the SuperNodes."""
         return self.folder / "nodes"
 
+    @property
+    def artifacts(self) -> Path:
+        """What models and checkpoints are sealed with."""
+        return self.folder / "artifacts"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Alone: clients may be set up at the same time."""

@@ -13,6 +13,7 @@ from core.names import DATABASES
 from deployment import addresses
 from deployment.keys import Keys
 from deployment.shares import Share
+from security.artifact_keys import SIGNING, TRUSTED, WRAPPING, ArtifactKeys
 from security.certificates import server_certificate
 
 CONNECTION = "tejido"
@@ -114,11 +115,13 @@ class Platform:
     def _coordinator(self, share: Share) -> None:
         share.write("ca.pem", self.authority)
         share.write("superexec", self.keys.secret("superexec-coordinator"))
-        write_environment(share.folder / "settings.env", {**self._stores(), "mlflow_uri": addresses.MLFLOW})
+        values = {"mlflow_uri": addresses.MLFLOW, **self._artifacts(share, may_sign=True)}
+        write_environment(share.folder / "settings.env", {**self._stores(), **values})
 
     def _api(self, share: Share) -> None:
         values = {"signing_key_dir": DATA / "signing", "mlflow_uri": addresses.MLFLOW}
         values |= {"metrics_token_file": MOUNT / self._scraper(share).name}
+        values |= self._artifacts(share, may_sign=False)
         if self.readers:
             values["readers_file"] = MOUNT / share.write("readers.json", self.readers).name
         write_environment(share.folder / "settings.env", {**self._stores(), **self._catalogue(), **values})
@@ -149,6 +152,7 @@ class Platform:
         values: dict[str, object] = {
             **self._stores(),
             **self._catalogue(),
+            **self._artifacts(share, may_sign=True),
             "state_dir": MOUNT,
             "mlflow_uri": addresses.MLFLOW,
             "airflow_url": addresses.AIRFLOW,
@@ -191,6 +195,13 @@ class Platform:
     def authority(self) -> str:
         """The certificate that SuperNodes and the operator trust."""
         return (self.keys.tls / "ca.pem").read_text()
+
+    def _artifacts(self, share: Share, *, may_sign: bool) -> dict[str, Path]:
+        """What opens models and checkpoints; what signs them only for those who write some."""
+        keys = ArtifactKeys.open(self.keys.artifacts)
+        for name in (WRAPPING, TRUSTED, *([SIGNING] if may_sign else [])):
+            share.write(f"artifacts/{name}", (keys.directory / name).read_text())
+        return {"artifact_keys_dir": MOUNT / "artifacts"}
 
     def _stores(self) -> Mapping[str, object]:
         return {

@@ -27,6 +27,7 @@ from embedded.state import StateFolder
 from embedded.superlink import CONNECTION, SuperLink
 from embedded.supernode import SuperNode
 from embedded.valkey import Valkey
+from security.artifact_keys import ArtifactKeys
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,7 @@ def _platform_values(state: StateFolder, by_slug: dict[str, Service]) -> dict[st
         "readers_file": state.run / "readers.json",
         "superlink_connection": CONNECTION,
         "signing_key_dir": state.folder("secrets", "signing"),
+        "artifact_keys_dir": ArtifactKeys.open(state.folder("secrets", "artifacts")).directory,
         "metrics_token_file": state.secret_file("metrics-token"),
     }
     for service in by_slug.values():

@@ -9,7 +9,12 @@ SecurityError
 ├── RotationTooEarly         the next step of a key rotation would harm somebody now
 ├── TokenRequestInvalid      a token was asked for that may not exist (lifetime, subject, roles)
 ├── PasswordRejected         a password that may not be set (too short, too long)
+├── ArtifactRefused          a model or checkpoint is not what was sealed; nothing of it is loaded
+│   └── ArtifactNotSealed    it is not sealed at all, and this process takes nothing unsealed
+├── ArtifactKeyMissing       this process lacks a key that sealing, or opening, needs
+├── ArtifactKeyUnreadable    a file of such keys is damaged or open to others
 ├── CertificateUnreadable    a TLS certificate or its key is damaged
+├── ReceiptKeyUnreadable     the key that signs a client's receipts is damaged
 └── NodeKeyUnreadable        a client's node key is damaged or of another kind
 """
 
@@ -94,6 +99,39 @@ class PasswordRejected(SecurityError):
     code = "security.password_rejected"
 
 
+class ArtifactRefused(SecurityError):
+    """A model, checkpoint or manifest is not what was sealed and signed; nothing of it is loaded."""
+
+    code = "security.artifact_refused"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint or "Somebody has changed what is stored: train again, or go back.")
+
+
+class ArtifactNotSealed(ArtifactRefused):
+    """A model or checkpoint is not sealed, and this process takes none that is not."""
+
+    code = "security.artifact_not_sealed"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(
+            message,
+            hint=hint or "A model of an older release: `tejido model seal VERSION`. A run: start it under another id.",
+        )
+
+
+class ArtifactKeyMissing(SecurityError):
+    """This process lacks a key that sealing a model or checkpoint, or opening it, needs."""
+
+    code = "security.artifact_key_missing"
+
+
+class ArtifactKeyUnreadable(SecurityError):
+    """A file of the keys that seal models and checkpoints is damaged, or open to other users."""
+
+    code = "security.artifact_key_unreadable"
+
+
 class CertificateUnreadable(SecurityError):
     """A TLS certificate, or the key that belongs to it, is damaged."""
 
@@ -104,3 +142,9 @@ class NodeKeyUnreadable(SecurityError):
     """A client's node key is damaged, or is no P-384 key in OpenSSH format."""
 
     code = "security.node_key_unreadable"
+
+
+class ReceiptKeyUnreadable(SecurityError):
+    """The key that signs a client's receipts is damaged, or is no Ed25519 key in PEM."""
+
+    code = "security.receipt_key_unreadable"

@@ -28,7 +28,8 @@ def main(grid: Grid, context: Context) -> None:
     configure_logs()
     compute_alone()
     settings = load_settings()
-    folder = RunFolder(open_stores(settings).checkpoints, str(context.run_config["run-key"]))
+    stores = open_stores(settings)
+    folder = RunFolder(stores.checkpoints, str(context.run_config["run-key"]), stores.seals)
     with about(run=folder.name):
         _coordinate(grid, context, settings, folder)
 

@@ -83,8 +83,8 @@ def compare_baselines(
         NothingToLearn: a client has fewer than two products.
     """
     stores = open_stores(settings)
-    folder = RunFolder(stores.checkpoints, run_key)
-    done, about = folder.result(), folder.about()
+    folder = RunFolder(stores.checkpoints, run_key, stores.seals)
+    done, about = folder.believed_result(), folder.about()
     if done is None or about is None:
         raise RunUnknown(f"No run {run_key!r} was completed.", hint="`tejido federation status` says how far it is.")
     manifest = live_manifest(stores.data)
@@ -95,7 +95,7 @@ def compare_baselines(
         )
     # As many rounds as were played: a private run may have ended before its last one.
     config = replace(FederationConfig.from_run_config(about.config), rounds=len(done["rounds"]))
-    learned = learned_before(stores.checkpoints, config, about.base_hash)
+    learned = learned_before(stores.checkpoints, config, about.base_hash, stores.seals)
     bench = _Bench(settings, stores.data, manifest, config, progress, learned)
     result = _compare(bench, folder.state_after(int(done["chosen_round"])), centralised or {}, alone or {})
     tracker = Tracker(tracking_uri(settings))

@@ -5,10 +5,11 @@
     <run>/round-0001.optimiser.safetensors   the strategy's own state, where it has one
     <run>/round-0001.json                    reports, norms and digests so far, the best round, what privacy cost
     <run>/state.json                         the last complete round, and every part's SHA-256: the commit marker
+                                             (sealed: each part as in sealing.py, and the marker is their manifest)
     <run>/owner.json                         the coordinator that works on it: another one's commits are refused
     <run>/attempt.json                       the run of Flower that works on it
     <run>/status.json                        for people and for whoever waits: stage, rounds so far, error
-    <run>/result.json                        what the run came to; written once, at the end
+    <run>/result.json                        what the run came to; written once, at the end (sealed: signed, result.sig)
 
 The marker is written last, so a round counts with all its parts or not at all; what it does not name is not read. Parts
 of the last two rounds and the state of the best one are kept. The sampling of clients has no state, see gathering.py.
@@ -16,7 +17,6 @@ of the last two rounds and the state of the best one are kept. The sampling of c
 
 from __future__ import annotations
 
-import hashlib
 import json
 import uuid
 from dataclasses import asdict, dataclass, field
@@ -30,9 +30,11 @@ from federation.config import FederationConfig
 from federation.privacy.accountant import Ledger
 from federation.tensors import Tensors, from_safetensors, to_safetensors
 from server.about import About, require_same
-from server.errors import ModelDamaged, RunTakenOver
+from server.errors import RunTakenOver
 from server.memory import Memory
+from server.parts import Marker, Record, parts_of
 from server.reports import RoundReport
+from server.sealing import Seals
 
 KEPT_ROUNDS = 2
 STATE, OPTIMISER, PROGRESS = "safetensors", "optimiser.safetensors", "json"
@@ -68,13 +70,23 @@ class Checkpoint:
 
 
 class RunFolder:
-    """Reads and writes one run's folder."""
+    """Reads and writes one run's folder.
 
-    def __init__(self, store: ObjectStore, run_key: str) -> None:
+    Args:
+        store: the bucket.
+        run_key: which run.
+        seals: for whoever reads or writes checkpoints, or builds on a result; None where the process has no keys, and
+            for those who look only.
+    """
+
+    def __init__(self, store: ObjectStore, run_key: str, seals: Seals | None = None) -> None:
         self._store = store
+        self.seals = seals
         self._token = uuid.uuid4().hex
         # Schedulers' run ids hold colons and pluses, which are no part of a safe key.
         self.name = run_key if VERSION.fullmatch(run_key) else version_of_run(run_key)
+        self._parts = parts_of(store, self.name, seals)
+        self._begun: bytes | None = None
 
     def clear(self) -> None:
         """Forget an earlier run under the same key."""
@@ -86,12 +98,15 @@ class RunFolder:
         Raises:
             RunDiffers: the config, the catalogue or the base model is another.
         """
-        known = self.about()
-        if known is None:
+        data = self._bytes("run.json")
+        if data is None:
             begun = About(about.config, about.catalogue_version, about.base_hash, uuid.uuid4().hex)
-            self._put("run.json", asdict(begun))
-            return begun
+            data = _written(asdict(begun))
+            self._store.put(f"{self.name}/run.json", data)
+        known = About(**json.loads(data))
         require_same(self.name, known, about)
+        # Not what may lie there by the time of the first checkpoint.
+        self._begun = data
         return known
 
     def about(self) -> About | None:
@@ -122,31 +137,34 @@ class RunFolder:
             RunTakenOver: another coordinator works on this folder.
         """
         self._require_mine()
-        parts = {self._part(checkpoint.round, kind): data for kind, data in checkpoint.parts().items()}
-        for name, data in parts.items():
-            self._store.put(f"{self.name}/{name}", data)
-        hashes = self._kept(checkpoint) | {name: _sha256(data) for name, data in parts.items()}
+        kept, parts = self._kept(checkpoint), checkpoint.parts()
+        while parts:
+            # One by one: a large part and what becomes of it stay in memory no longer than need be.
+            kind, data = parts.popitem()
+            name = self._part(checkpoint.round, kind)
+            kept[name] = self._parts.put(name, data)
         self._require_mine()
-        self._put("state.json", {"round": checkpoint.round, "parts": hashes})
+        self._parts.mark(Marker(checkpoint.round, kept), about=self._begun)
+        files = {file for name, record in kept.items() for file in self._parts.files(name, record)}
         for key in self._store.list(f"{self.name}/round-"):
-            if key.removeprefix(f"{self.name}/") not in hashes:
+            if key.removeprefix(f"{self.name}/") not in files:
                 self._store.delete(key)
 
     def last(self) -> Checkpoint | None:
         """The last checkpoint that is whole, or None.
 
         Raises:
-            ModelDamaged: a part's bytes are not those that were written.
+            ModelDamaged, ArtifactRefused: a part, or the marker, is not what was written.
         """
-        marker = self._read("state.json")
+        marker = self._parts.marker()
         if marker is None:
             return None
-        number = int(marker["round"])
+        number = marker.round
         progress = json.loads(self._load(marker, self._part(number, PROGRESS)))
         optimiser = self._part(number, OPTIMISER)
         return Checkpoint(
             state=from_safetensors(self._load(marker, self._part(number, STATE))),
-            optimiser=from_safetensors(self._load(marker, optimiser)) if optimiser in marker["parts"] else {},
+            optimiser=from_safetensors(self._load(marker, optimiser)) if optimiser in marker.parts else {},
             memory=Memory.from_dict(progress["memory"]),
             reports=tuple(RoundReport.from_dict(report) for report in progress["reports"]),
             best_round=int(progress["best_round"]),
@@ -160,12 +178,12 @@ class RunFolder:
 
     def state_sha256(self, round_number: int) -> str:
         """The SHA-256 of the file with that state."""
-        return str(self._marker()["parts"][self._part(round_number, STATE)])
+        return self._marker().sha256(self._part(round_number, STATE))
 
     def trim(self, chosen_round: int) -> int:
         """Remove all parts of a finished run but the state after the chosen round; returns how many went."""
         chosen = f"{self.name}/{self._part(chosen_round, STATE)}"
-        unneeded = [key for key in self._store.list(f"{self.name}/round-") if key != chosen]
+        unneeded = [key for key in self._store.list(f"{self.name}/round-") if not key.startswith(chosen)]
         for key in unneeded:
             self._store.delete(key)
         return len(unneeded)
@@ -186,11 +204,24 @@ class RunFolder:
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result."""
-        self._put("result.json", result)
+        self._parts.finish(_written(result))
 
     def result(self) -> dict[str, Any] | None:
-        """The result, or None while there is none."""
+        """The result, or None while there is none; to be shown."""
         return self._read("result.json")
+
+    def believed_result(self) -> dict[str, Any] | None:
+        """The result, or None while there is none; to build on.
+
+        Raises:
+            ArtifactRefused: it is not what the coordinator signed.
+        """
+        data = self._bytes("result.json")
+        if data is None:
+            return None
+        self._parts.verify_result(data)
+        found: dict[str, Any] = json.loads(data)
+        return found
 
     def note_attempt(self, flower_run: str) -> None:
         """Remember which run of Flower works on this folder, so that a later attempt can end it."""
@@ -201,23 +232,21 @@ class RunFolder:
         found = self._read("attempt.json")
         return str(found["flower_run"]) if found else None
 
-    def _kept(self, checkpoint: Checkpoint) -> dict[str, str]:
-        """Name and hash of the parts of earlier rounds that stay."""
-        earlier: dict[str, str] = (self._read("state.json") or {"parts": {}})["parts"]
+    def _kept(self, checkpoint: Checkpoint) -> dict[str, Record]:
+        """The parts of earlier rounds that stay."""
+        marker = self._parts.marker()
+        earlier = marker.parts if marker else {}
         kinds = (STATE, OPTIMISER, PROGRESS)
         recent = range(checkpoint.round - KEPT_ROUNDS + 1, checkpoint.round)
         kept = {self._part(number, kind) for number in recent for kind in kinds}
         kept.add(self._part(checkpoint.best_round, STATE))
-        return {name: sha256 for name, sha256 in earlier.items() if name in kept}
+        return {name: record for name, record in earlier.items() if name in kept}
 
-    def _load(self, marker: dict[str, Any], name: str) -> bytes:
-        data = self._store.get(f"{self.name}/{name}")
-        if _sha256(data) != marker["parts"][name]:
-            raise ModelDamaged(f"{name} of run {self.name} is damaged.", hint="Start a run under another id.")
-        return data
+    def _load(self, marker: Marker, name: str) -> bytes:
+        return self._parts.get(name, marker.parts[name])
 
-    def _marker(self) -> dict[str, Any]:
-        marker = self._read("state.json")
+    def _marker(self) -> Marker:
+        marker = self._parts.marker()
         if marker is None:
             raise ObjectMissing(f"Run {self.name} has no complete round.", hint="Let it go on first.")
         return marker
@@ -234,15 +263,19 @@ class RunFolder:
         return f"round-{round_number:04d}.{kind}"
 
     def _put(self, name: str, value: dict[str, Any]) -> None:
-        self._store.put(f"{self.name}/{name}", json.dumps(value, indent=1).encode())
+        self._store.put(f"{self.name}/{name}", _written(value))
 
     def _read(self, name: str) -> dict[str, Any] | None:
-        try:
-            found: dict[str, Any] = json.loads(self._store.get(f"{self.name}/{name}"))
-        except ObjectMissing:
-            return None
+        data = self._bytes(name)
+        found: dict[str, Any] | None = None if data is None else json.loads(data)
         return found
 
+    def _bytes(self, name: str) -> bytes | None:
+        try:
+            return self._store.get(f"{self.name}/{name}")
+        except ObjectMissing:
+            return None
 
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+
+def _written(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, indent=1).encode()

@@ -119,9 +119,10 @@ def coordinate(
     last, towers = folder.last(), LazyTowers(spec.preset)
     initial = initial_state(spec, towers)
     # Before the run is begun: what it cannot start from shall not take its id. One that goes on needs it no more.
-    first = last.state if last else go_on_from(initial, learned_before(stores.checkpoints, config, base_hash))
+    seals = stores.seals
+    first = last.state if last else go_on_from(initial, learned_before(stores.checkpoints, config, base_hash, seals))
     budget = PrivacyBudget.of(config)
-    spent = last.ledger if last else spent_before(stores.checkpoints, config)
+    spent = last.ledger if last else spent_before(stores.checkpoints, config, seals)
     if budget and last is None:
         budget.require_round(spent)
     about = folder.begin(About(config.to_run_config(), manifest.version, base_hash))
@@ -229,7 +230,9 @@ def _conclude(run: Run, gallery: Evaluator, start: _Start, final: Checkpoint, *,
 def _register(run: Run, heads: Tensors, result: dict[str, Any]) -> str:
     with tempfile.TemporaryDirectory(prefix="tejido-model-") as folder:
         card = model_card(result, run.config, run.manifest, run.made_by)
-        content_hash = write_model(Path(folder), run.spec, heads, card=card)
+        content_hash = write_model(
+            Path(folder), run.spec, heads, card=card, seals=run.folder.seals, run=run.tracking_run
+        )
         tags = run.made_by.as_dict() | {
             "content_hash": content_hash,
             "base_hash": run.spec.preset.base_hash,

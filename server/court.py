@@ -17,6 +17,7 @@ from federation.model import initial_state
 from federation.spec import ModelSpec
 from server.gallery import Gallery, load_gallery
 from server.models import StoredModel
+from server.sealing import Seals
 from server.serving import fetch
 from server.stores import open_stores
 from server.tracking import ModelVersion, Tracker
@@ -56,7 +57,7 @@ class Court:
         return self._gallery(self._fetch(version).spec)
 
     def _fetch(self, version: ModelVersion) -> StoredModel:
-        return fetch(self._tracker, version, self._settings.features_dir)
+        return fetch(self._tracker, version, self._settings.features_dir, Seals.of(self._settings))
 
     def _gallery(self, spec: ModelSpec) -> Gallery:
         cut = (spec.preset.base_hash, spec.image_cut, spec.text_cut)

@@ -20,7 +20,7 @@ from server.provenance import git_commit
 
 PROJECT = Path(__file__).resolve().parents[1]
 PROGRAMS = Path(sys.executable).parent
-BUNDLED = ("core", "catalog", "federation", "clients", "server")
+BUNDLED = ("core", "catalog", "security", "federation", "clients", "server")
 COMMAND_S = 60.0
 FINISHED = "finished:"
 LOG_TAIL_LINES = 30

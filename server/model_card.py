@@ -31,7 +31,7 @@ def model_card(
 
 Preset `{config.preset}`, `{config.trainable}` trained ({result["trainable_parameters"]:,} parameters) by
 `{config.strategy}` over the clients' own products.
-Files: `trained.safetensors` (data only), `model.json`, `hashes.json`.
+Files: `trained.safetensors` (data only) and `model.json`, sealed where the coordinator has keys.
 
 | text→image on test | value |
 |---|---|

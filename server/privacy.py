@@ -10,6 +10,7 @@ from federation.config import FederationConfig
 from federation.privacy.accountant import Ledger
 from server.checkpoints import RunFolder
 from server.errors import PrivacyBudgetExhausted, RunDiffers
+from server.sealing import Seals
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,19 @@ def privacy_tags(told: dict[str, Any]) -> dict[str, str]:
     return {name: f"{told[name]:.6g}" for name in names if name in told}
 
 
-def spent_before(store: ObjectStore, config: FederationConfig) -> Ledger:
+def spent_before(store: ObjectStore, config: FederationConfig, seals: Seals | None = None) -> Ledger:
     """What the completed run that ``config.start_from`` names has spent; empty where it names none.
 
     Its model is in this run's from the start, so what it cost is part of what this run costs.
 
     Raises:
         RunDiffers: this run shall be private, and that one was not: what it has learned is not protected by noise.
+        ArtifactRefused: its result is not what was written.
     """
     if not config.is_private or not config.start_from:
         return Ledger()
-    folder = RunFolder(store, config.start_from)
-    told = (folder.result() or {}).get("privacy", {})
+    folder = RunFolder(store, config.start_from, seals)
+    told = (folder.believed_result() or {}).get("privacy", {})
     if "ledger" not in told:
         raise RunDiffers(
             f"Run {folder.name} was not private, so nothing that starts from it is.",

@@ -147,7 +147,7 @@ class Wave:
 def publish(grid: Grid, store: ObjectStore, status: RunFolder) -> dict[str, Any]:
     """Run the wave whose order lies in the folder; its result is also written there."""
     status.take_over()
-    folder = WaveFolder(store, status.name)
+    folder = WaveFolder(store, status.name, status.seals)
     status.say("publishing", message="asking who publishes")
     result = Wave(Mailbox(grid), folder, folder.order(), status).run()
     status.finish(result)

@@ -6,12 +6,15 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from catalog.index import IndexVersion
 from core.settings import Settings
 from federation.encoder import Encoder
+from security.errors import ArtifactRefused
 from server.errors import ModelDamaged
 from server.models import StoredModel, read_model
+from server.sealing import Seals
 from server.stores import tracking_uri
 from server.tracking import CHAMPION, MODEL, ModelVersion, Tracker
 
@@ -37,12 +40,12 @@ def load_champion(settings: Settings, cache_dir: Path, *, version: str | None = 
 
     Raises:
         ModelMissing: nothing was promoted yet, or there is no such version.
-        ModelDamaged: the files are not those that were registered.
+        ModelDamaged, ArtifactRefused: the files are not those that were registered, or not sealed where they must be.
         TrackingUnreachable: MLflow did not answer, and the version is needed from there.
     """
     tracker = Tracker(tracking_uri(settings))
     found = tracker.require(version or CHAMPION)
-    stored = fetch(tracker, found, cache_dir)
+    stored = fetch(tracker, found, cache_dir, Seals.of(settings))
     return ServedModel(
         MODEL, found.version, found.run_id, stored.encoder(settings.encoding_precision), stored.content_hash
     )
@@ -65,21 +68,31 @@ def load_version(settings: Settings, index: IndexVersion) -> ServedModel:
     return served
 
 
-def fetch(tracker: Tracker, version: ModelVersion, cache_dir: Path) -> StoredModel:
-    """A version's files, from the cache when they are there unchanged, else from MLflow."""
+def fetch(tracker: Tracker, version: ModelVersion, cache_dir: Path, seals: Seals | None) -> StoredModel:
+    """A version's files, from the cache when they are there unchanged, else from MLflow; sealed in both."""
+    expected: Expected = {"content_hash": version.content_hash, "seals": seals, "run": version.run_id}
     kept = cache_dir / "models" / f"{version.name}-{version.version}-{version.content_hash[:16]}"
     if kept.is_dir():
         try:
-            return read_model(kept, content_hash=version.content_hash)
-        except ModelDamaged:
+            return read_model(kept, **expected)
+        except (ModelDamaged, ArtifactRefused):
+            # Also where its data keys were wrapped anew since, and the key that wraps them here is gone.
             shutil.rmtree(kept)
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".fetch-") as folder:
         files = tracker.download(version, Path(folder))
-        stored = read_model(files, content_hash=version.content_hash)
+        stored = read_model(files, **expected)
         try:
             files.rename(kept)
         except OSError:
             # Another process was first; its files are the same.
             return stored
     return stored
+
+
+class Expected(TypedDict):
+    """What a version must be, by the registry's word."""
+
+    content_hash: str
+    seals: Seals | None
+    run: str

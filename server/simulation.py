@@ -44,8 +44,8 @@ CONNECTION = "simulation"
 READY_S = 60.0
 STOP_S = 10.0
 MARK = "TEJIDO_SIMULATION_ID"
-FAULTS = "TEJIDO_SIMULATION_FAULTS"
-OWN = ("TEJIDO_ENV_FILE", "TEJIDO_CLIENT_NAME", "TEJIDO_CLIENT_BUCKET", FAULTS)
+FAULTS, SEALS = "TEJIDO_SIMULATION_FAULTS", "TEJIDO_ARTIFACT_KEYS_DIR"
+OWN = ("TEJIDO_ENV_FILE", "TEJIDO_CLIENT_NAME", "TEJIDO_CLIENT_BUCKET", FAULTS, SEALS)
 """What this process's own environment says about it, and shall not say about the simulated ones."""
 
 
@@ -113,6 +113,8 @@ def simulate(
     environment = {"TEJIDO_SIMULATION_DIR": str(root.resolve()), "TEJIDO_CACHE_DIR": str(root.resolve() / "cache")}
     if settings.mlflow_uri:
         environment["TEJIDO_MLFLOW_URI"] = settings.mlflow_uri
+    if settings.artifact_keys_dir:
+        environment[SEALS] = str(settings.artifact_keys_dir.resolve())
     if faults:
         environment[FAULTS] = faults.model_dump_json()
     config = with_shared_cores(config, clients=clients, cores=len(os.sched_getaffinity(0)))

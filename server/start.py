@@ -8,20 +8,21 @@ from federation.config import FederationConfig
 from federation.tensors import Tensors
 from server.checkpoints import RunFolder
 from server.errors import RunDiffers, RunUnknown
+from server.sealing import Seals
 
 
-def learned_before(store: ObjectStore, config: FederationConfig, base_hash: str) -> Tensors:
+def learned_before(store: ObjectStore, config: FederationConfig, base_hash: str, seals: Seals | None = None) -> Tensors:
     """The best state of the run that ``config.start_from`` names; empty where it names none.
 
     Raises:
         RunUnknown: no run of that key was completed.
         RunDiffers: it was about another base model, or about adapters of another seed.
-        ModelDamaged: its state is not what was written.
+        ModelDamaged, ArtifactRefused: its state or result is not what was written.
     """
     if not config.start_from:
         return {}
-    folder = RunFolder(store, config.start_from)
-    done, about = folder.result(), folder.about()
+    folder = RunFolder(store, config.start_from, seals)
+    done, about = folder.believed_result(), folder.about()
     if done is None or about is None:
         raise RunUnknown(
             f"No run {config.start_from!r} was completed, so none can start from it.",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from catalog.objects import DirectoryStore, ObjectStore, S3ObjectStore
 from core.settings import Settings
+from server.sealing import Seals
 
 LOCAL_TRACKING = "mlflow.db"
 OWNER = "coordinator"
@@ -14,19 +15,20 @@ OWNER = "coordinator"
 
 @dataclass(frozen=True)
 class Stores:
-    """The coordinator's two stores."""
+    """The coordinator's two stores, and what models and checkpoints are sealed with."""
 
     data: ObjectStore
     checkpoints: ObjectStore
+    seals: Seals | None = None
 
 
 def open_stores(settings: Settings) -> Stores:
     """The stores that this process's settings name; raises SettingsError when they name none."""
     if settings.simulation_dir:
         root = settings.simulation_dir
-        return Stores(DirectoryStore(root / "data"), DirectoryStore(root / "checkpoints"))
+        return Stores(DirectoryStore(root / "data"), DirectoryStore(root / "checkpoints"), Seals.of(settings))
     data, checkpoints = (S3ObjectStore(settings.platform_bucket(name)) for name in ("data", "checkpoints"))
-    return Stores(data, checkpoints)
+    return Stores(data, checkpoints, Seals.of(settings))
 
 
 def tracking_uri(settings: Settings) -> str:

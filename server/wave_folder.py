@@ -2,6 +2,7 @@
 
     <wave>/order.json                  which model, how many products at a time, how long
     <wave>/trained.safetensors         the model's trained tensors
+    <wave>/manifest.json               where there are keys: both are sealed (see sealing.py), and this is signed
     <wave>/pages/<client>/0000.f16     vectors: half floats, row by row
     <wave>/pages/<client>/0000.json    what is told of each product, and how many vectors there are; written last
     <wave>/status.json, result.json    as of a federated run
@@ -20,10 +21,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.errors import ObjectMissing
 from catalog.objects import ObjectStore, delete_all
 from catalog.published import Offer, checked_offer
 from federation.tensors import Tensors, from_safetensors, to_safetensors
+from security.errors import ArtifactNotSealed
+from security.manifests import Subject
+from server.sealing import Seals
 
+ORDER, TRAINED, MANIFEST = "order.json", "trained.safetensors", "manifest.json"
 PREFIX = "wave-"
 """How the names of all such folders begin."""
 
@@ -63,22 +69,28 @@ class Sent:
 class WaveFolder:
     """Reads and writes what is a wave's own; status and result are `server.checkpoints.RunFolder`'s."""
 
-    def __init__(self, store: ObjectStore, name: str) -> None:
-        self._store, self.name = store, name
+    def __init__(self, store: ObjectStore, name: str, seals: Seals | None = None) -> None:
+        self._store, self.name, self._seals = store, name, seals
 
     def begin(self, order: Order, state: Tensors) -> None:
         """Write down what is asked."""
-        self._store.put(f"{self.name}/trained.safetensors", to_safetensors(state))
-        self._store.put(f"{self.name}/order.json", json.dumps(asdict(order)).encode())
+        files = {TRAINED: to_safetensors(state), ORDER: json.dumps(asdict(order)).encode()}
+        if self._seals is None:
+            for name, data in files.items():
+                self._store.put(f"{self.name}/{name}", data)
+            return
+        seals, prefix = self._seals, f"{self.name}/"
+        entries = [seals.put(self._store, prefix, self._subject, name, data) for name, data in files.items()]
+        self._store.put(f"{prefix}{MANIFEST}", seals.sign(self._subject, entries))
 
     def order(self) -> Order:
-        """What is asked."""
-        values: dict[str, Any] = json.loads(self._store.get(f"{self.name}/order.json"))
+        """What is asked; raises ArtifactRefused unless it is what whoever began the wave has sealed."""
+        values: dict[str, Any] = json.loads(self._read(ORDER))
         return Order(**{**values, "expected": tuple(values["expected"])})
 
     def state(self) -> Tensors:
-        """The model's trained tensors."""
-        return from_safetensors(self._store.get(f"{self.name}/trained.safetensors"))
+        """The model's trained tensors; raises ArtifactRefused likewise."""
+        return from_safetensors(self._read(TRAINED))
 
     def put_page(self, client: str, number: int, sent: Sent) -> None:
         """Keep one page."""
@@ -102,6 +114,20 @@ class WaveFolder:
     def remove(self) -> None:
         """Forget all of it."""
         delete_all(self._store, f"{self.name}/")
+
+    @property
+    def _subject(self) -> Subject:
+        return Subject("wave", self.name)
+
+    def _read(self, name: str) -> bytes:
+        if self._seals is None:
+            return self._store.get(f"{self.name}/{name}")
+        try:
+            signed = self._store.get(f"{self.name}/{MANIFEST}")
+        except ObjectMissing:
+            raise ArtifactNotSealed(f"{self.name} is not sealed.", hint="Begin another wave.") from None
+        entry = self._seals.verified(signed, self._subject).entry(name)
+        return self._seals.get(self._store, f"{self.name}/", self._subject, entry)
 
     def _page(self, client: str, number: int) -> str:
         return f"{self.name}/pages/{client}/{number:04d}"

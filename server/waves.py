@@ -27,6 +27,7 @@ from server.checkpoints import RunFolder
 from server.flower import Flower
 from server.models import StoredModel
 from server.runs import Watch
+from server.sealing import Seals
 from server.serving import fetch, load_version
 from server.stores import open_stores, tracking_uri
 from server.tracking import Tracker
@@ -85,7 +86,7 @@ def stored_model(settings: Settings, version: IndexVersion) -> StoredModel:
     """The files of the model that a version was built by; ModelDamaged when its number is another model's by now."""
     load_version(settings, version)
     tracker = Tracker(tracking_uri(settings))
-    return fetch(tracker, tracker.require(version.model_version), settings.features_dir)
+    return fetch(tracker, tracker.require(version.model_version), settings.features_dir, Seals.of(settings))
 
 
 def run_wave(
@@ -96,9 +97,10 @@ def run_wave(
     Raises:
         RunFailed, SuperLinkUnreachable: it came to no end, and nothing was written.
     """
-    store = open_stores(settings).checkpoints
+    stores = open_stores(settings)
+    store = stores.checkpoints
     status = RunFolder(store, f"{PREFIX}{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}")
-    folder = WaveFolder(store, status.name)
+    folder = WaveFolder(store, status.name, stores.seals)
     order = order_of(settings, version, model.spec, publications.coverage(version.id))
     try:
         folder.begin(order, model.state)

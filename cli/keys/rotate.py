@@ -22,14 +22,34 @@ def rotate(
     now: Annotated[
         bool, typer.Option("--now", help="A key was stolen: retire the old ones at once. Access tokens there are end.")
     ] = False,
+    artifacts: Annotated[
+        bool, typer.Option("--artifacts", help="Of models and checkpoints instead: the key that wraps their data keys.")
+    ] = False,
+    rewrap: Annotated[
+        bool, typer.Option("--rewrap", help="With --artifacts: add no key, only wrap all by the newest one there is.")
+    ] = False,
+    retire: Annotated[
+        bool, typer.Option("--retire", help="With --artifacts: add no key, wrap all anew, then forget the old ones.")
+    ] = False,
     state: StateOption = DEFAULT_STATE,
     how: FormatOption = Format.TEXT,
 ) -> None:
     """Rotate the key that signs access tokens; takes 23 minutes, and goes on where it was when it broke off.
 
     A new key is published, signs when no cache of the JWKS lacks it, and the old one retires when its last token has
-    expired. A running API follows within a second.
+    expired. A running API follows within a second. With --artifacts nobody has to wait: nothing is encrypted anew, and
+    readers take both the old key and the new one until --retire.
     """
+    if artifacts and (now or not wait):
+        raise BadOption("--now and --wait are about the keys of access tokens.")
+    if (rewrap or retire) and not artifacts:
+        raise BadOption("--rewrap and --retire go with --artifacts.")
+    if artifacts:
+        # It needs MLflow and the object store, which the other half does without.
+        from cli.keys.rotate_artifacts import rotate_artifacts, told
+
+        emit(rotate_artifacts(platform_settings(state), rewrap_only=rewrap, retire=retire), how, told)
+        return
     if now and not wait:
         raise BadOption("--now takes all steps: there is nothing to wait for.")
     rotation = KeyRotation(Path(platform_settings(state).required("signing_key_dir")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +12,19 @@ from cli.output import Format, FormatOption, emit
 from deployment.keys import Keys
 from deployment.platform import Owners, Platform
 from deployment.volumes import give_volumes, read_notify_url, read_readers, write_airflow_files
+from security.artifact_keys import ArtifactKeys
 
 KeysOption = Annotated[Path, typer.Option(help="Folder of all secrets; no service sees it.")]
 SharesOption = Annotated[Path, typer.Option(help="Folder with one folder a service.")]
+
+
+class Rotation(StrEnum):
+    """A step of the rotation of the keys of models and checkpoints; `tejido keys rotate` has the one in between."""
+
+    BEGIN = "begin"
+    RETIRE = "retire"
+
+
 OwnerOption = Annotated[int, typer.Option(help="User id that the platform's services run as.")]
 
 
@@ -24,12 +35,20 @@ def files(
     secrets: Annotated[Path, typer.Option(help="Folder of what the operator gives to Airflow.")] = Path("/secrets"),
     owner: OwnerOption = 10001,
     airflow_owner: Annotated[int, typer.Option(envvar="AIRFLOW_UID", help="User id that Airflow runs as.")] = 50000,
+    rotate: Annotated[
+        Rotation | None,
+        typer.Option("--rotate-artifacts", help="Add a key that wraps data keys, or forget all but the newest."),
+    ] = None,
     how: FormatOption = Format.TEXT,
 ) -> None:
     """Make what is missing; what exists stays. Run it as root: it gives each file to the one user that may read it."""
     owners = Owners(owner, airflow_owner)
     store = Keys(keys)
     with store.locked():
+        if rotate is Rotation.BEGIN:
+            ArtifactKeys.open(store.artifacts).begin_rotation()
+        elif rotate is Rotation.RETIRE:
+            ArtifactKeys.open(store.artifacts).retire()
         platform = Platform(store, notify_url=read_notify_url(secrets), readers=read_readers(secrets))
         platform.write(shares, owners)
         platform.write_connection(volumes / "flwr")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from server.errors import ModelMissing
 from server.tracking.connection import Connection
@@ -110,6 +112,28 @@ class Registry(Connection):
         folder.mkdir(parents=True, exist_ok=True)
         with self._reached():
             return Path(self._client.download_artifacts(version.run_id, ARTIFACTS, str(folder)))
+
+    def file_names(self, run_id: str) -> list[str]:
+        """Names of the files of a run's model."""
+        with self._reached():
+            return [Path(found.path).name for found in self._client.list_artifacts(run_id, ARTIFACTS)]
+
+    def read_file(self, run_id: str, name: str) -> bytes:
+        """One of them."""
+        with tempfile.TemporaryDirectory(prefix="tejido-file-") as folder, self._reached():
+            return Path(self._client.download_artifacts(run_id, f"{ARTIFACTS}/{name}", folder)).read_bytes()
+
+    def write_files(self, run_id: str, folder: Path) -> None:
+        """Add all files of a folder to a run's model, each in place of one of the same name."""
+        with self._reached():
+            self._client.log_artifacts(run_id, str(folder), ARTIFACTS)
+
+    def delete_file(self, run_id: str, name: str) -> None:
+        """Remove one of them."""
+        with self._reached():
+            where = self._client.get_run(run_id).info.artifact_uri
+            stored = get_artifact_repository(where, tracking_uri=self.uri)
+            stored.delete_artifacts(f"{ARTIFACTS}/{name}")  # type: ignore[no-untyped-call]
 
     def _ensure_model(self) -> None:
         try:

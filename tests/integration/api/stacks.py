@@ -22,6 +22,7 @@ from embedded.layout import Parts
 from embedded.stack import Stack
 from server.indexing import build_index
 from server.models import write_model
+from server.sealing import Seals
 from server.tracking import CHAMPION, FEDERATED_EXPERIMENT, Tracker
 from tests.models import tiny_spec, tiny_state
 
@@ -82,12 +83,18 @@ class Made:
 def make_model_and_index(settings: Settings, *, seed: int = 0) -> Made:
     """Register untrained heads over random towers as champion, and index the catalogue with them."""
     tracker = Tracker(settings.required("mlflow_uri"))
-    with tempfile.TemporaryDirectory() as folder:
-        content_hash = write_model(Path(folder), tiny_spec(), tiny_state(seed=seed), card="For tests.")
-        run = tracker.start(FEDERATED_EXPERIMENT, "test", params={})
-        version = tracker.register(run, Path(folder), tags={"content_hash": content_hash, "preset": "tiny"})
+    version = register_model(tracker, seed=seed, seals=Seals.of(settings))
     tracker.set_alias(CHAMPION, version)
     return Made(version, build_index(settings, NoProgress())["version"])
+
+
+def register_model(tracker: Tracker, *, seed: int, seals: Seals | None) -> str:
+    """Register untrained heads over random towers, sealed as the coordinator does; returns the version."""
+    run = tracker.start(FEDERATED_EXPERIMENT, "test", params={})
+    with tempfile.TemporaryDirectory() as name:
+        folder, state = Path(name), tiny_state(seed=seed)
+        content_hash = write_model(folder, tiny_spec(), state, card="For tests.", seals=seals, run=run)
+        return tracker.register(run, folder, tags={"content_hash": content_hash, "preset": "tiny"})
 
 
 def until_ready(http: httpx.Client, *, within_s: float = 90) -> None:

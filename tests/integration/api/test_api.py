@@ -7,22 +7,41 @@ import json
 import os
 import re
 import subprocess
+import sys
+import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 
 from catalog.audit import AuditTrail
-from server.tracking import MODEL
-from tests.integration.api.stacks import Loaded, ask, make_model_and_index, signed_in, until_ready
+from catalog.objects import S3ObjectStore
+from core.progress import NoProgress
+from security.errors import ArtifactNotSealed, ArtifactRefused
+from server.indexing import build_index
+from server.sealing import SEALED, Seals
+from server.serving import fetch
+from server.tracking import CHAMPION, MODEL, Tracker
+from tests.integration.api.stacks import Loaded, ask, make_model_and_index, register_model, signed_in, until_ready
 
 pytestmark = pytest.mark.integration
 
 COMPARE = """{ compareSearch(text: "red dress", versions: ["1", "2"], first: 100) {
   modelVersion indexState hits { rank movedFrom product { id } } } }"""
+SEARCH = '{ searchByText(text: "red dress", first: 3) { indexVersion modelVersion } }'
 ROOT = Path(__file__).resolve().parents[3]
+
+
+def tejido(loaded: Loaded, *arguments: str) -> Any:
+    """What a command of the platform prints."""
+    environment = {**os.environ, "TEJIDO_ENV_FILE": str(loaded.stack.platform_env)}
+    command = [str(Path(sys.executable).parent / "tejido"), *arguments, "--format", "json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def test_a_reader_lists_the_catalogue_and_sees_its_pictures(http: httpx.Client) -> None:
@@ -169,3 +188,65 @@ def test_an_operator_promotes_by_the_same_test_as_the_command_line(loaded: Loade
         assert ask(http, "{ champion { version } }")["champion"] == {"version": "2"}
         error = http.post("/graphql", json={"query": query.replace('"2"', '"99"')}).json()["errors"][0]
         assert error["extensions"]["code"] == "server.model_missing"
+
+
+def test_model_with_a_flipped_byte_is_refused_and_the_one_before_goes_on_answering(
+    loaded: Loaded, http: httpx.Client, tmp_path: Path
+) -> None:
+    settings, seals = loaded.settings, Seals.of(loaded.settings)
+    until_ready(http)
+    before = ask(http, SEARCH)["searchByText"]
+    tracker, store = Tracker(settings.required("mlflow_uri")), S3ObjectStore(settings.platform_bucket("mlflow"))
+    version = tracker.require(register_model(tracker, seed=7, seals=seals))
+    # Whoever builds the index has read the model while it was whole.
+    fetch(tracker, version, tmp_path, seals)
+    files = [key for key in store.list("") if version.run_id in key and "/model/" in key]
+    (trained,) = (key for key in files if "/trained." in key and key.endswith(SEALED))
+    whole = store.get(trained)
+    store.put(trained, whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
+    champion = tracker.require(CHAMPION).version
+    tracker.set_alias(CHAMPION, version.version)
+    built = build_index(settings.model_copy(update={"cache_dir": tmp_path}), NoProgress())
+    tracker.set_alias(CHAMPION, champion)
+
+    log, deadline = loaded.stack.state.logs / "api.log", time.monotonic() + 30
+    while ArtifactRefused.code not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    for _ in range(3):
+        assert ask(http, SEARCH)["searchByText"] == before
+        assert http.get("/readyz").is_success
+    with signed_in(loaded, "olga") as operator:
+        query = f'mutation {{ promoteModel(version: "{version.version}", reason: "try") {{ promoted }} }}'
+        (error,) = operator.post("/graphql", json={"query": query}).json()["errors"]
+        assert error["extensions"]["code"] == ArtifactRefused.code
+    assert tracker.require(CHAMPION).version == champion
+
+    store.put(trained, whole)
+    while (now := ask(http, SEARCH)["searchByText"]) == before:
+        assert time.monotonic() < deadline + 60
+        time.sleep(0.2)
+    assert now == {"indexVersion": built["version"], "modelVersion": version.version}
+
+
+def test_older_models_are_sealed_by_a_command_and_keys_rotate_while_the_api_answers(
+    loaded: Loaded, http: httpx.Client, tmp_path: Path
+) -> None:
+    settings = loaded.settings
+    tracker = Tracker(settings.required("mlflow_uri"))
+    plain = tracker.require(register_model(tracker, seed=8, seals=None))
+    with pytest.raises(ArtifactNotSealed):
+        fetch(tracker, plain, tmp_path, Seals.of(settings))
+    assert tejido(loaded, "model", "seal", plain.version) == {"sealed": [plain.version], "unchanged": []}
+    names = tracker.file_names(plain.run_id)
+    assert not {"trained.safetensors", "model.json", "hashes.json"} & set(names)
+    assert tejido(loaded, "model", "seal", "--all")["sealed"] == []
+
+    versions = len(tracker.versions())
+    assert tejido(loaded, "keys", "rotate", "--artifacts")["rewrapped"]["models"] == 2 * versions
+    fetch(tracker, plain, tmp_path / "both keys", Seals.of(settings))
+    told = tejido(loaded, "keys", "rotate", "--artifacts", "--retire")
+    assert (told["rewrapped"]["unchanged"], told["retired"]) == (2 * versions, 1)
+    # What is cached is wrapped by a key that is gone: it is fetched anew.
+    fetch(tracker, plain, tmp_path / "both keys", Seals.of(settings))
+    assert ask(http, SEARCH)["searchByText"]["modelVersion"]

@@ -15,6 +15,7 @@ from catalog.index import IndexStore
 from catalog.manifest import client_manifest, live_manifest
 from catalog.objects import S3ObjectStore
 from catalog.store import CatalogueStore
+from clients.receipts import receipts_of
 from core.progress import NoProgress
 from core.settings import Settings
 from embedded.stack import Stack
@@ -22,7 +23,7 @@ from federation.config import FederationConfig
 from server.audit import history
 from server.checkpoints import RunFolder
 from server.comparing import compare
-from server.errors import ModelDamaged, ModelMissing, RollbackRefused, RunFailed, RunUnknown
+from server.errors import ModelDamaged, ModelMissing, RollbackRefused, RunFailed, RunRefused, RunUnknown
 from server.index_status import index_status
 from server.index_verification import verify_index
 from server.indexing import build_index
@@ -30,7 +31,8 @@ from server.lineage import lineage
 from server.models import write_model
 from server.promotion import promote
 from server.rollback import rollback
-from server.runs import preflight, run_federation, run_status
+from server.runs import preflight, resume_federation, run_federation, run_status
+from server.sealing import SEALED
 from server.serving import load_champion, load_version
 from server.stores import open_stores
 from server.tracking import CHAMPION, FEDERATED_EXPERIMENT, Tracker
@@ -39,6 +41,12 @@ from tests.models import tiny_spec, tiny_state
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 CLIENTS = ("aurora", "boreal", "cobre")
+
+
+def flipped(data: bytes) -> bytes:
+    """The same with one bit changed in its midst."""
+    at = len(data) // 2
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +89,38 @@ def test_status_tells_the_rounds(settings: Settings, result: dict[str, Any]) -> 
 
 
 def test_checkpoint_of_every_round_can_be_read_back(settings: Settings, result: dict[str, Any]) -> None:
-    folder = RunFolder(open_stores(settings).checkpoints, result["run_id"])
+    stores = open_stores(settings)
+    folder = RunFolder(stores.checkpoints, result["run_id"], stores.seals)
     last = folder.last()
     assert last is not None
     assert last.round == 2
     assert folder.state_after(1).keys() == last.state.keys()
     assert folder.state_sha256(2) == result["final_sha256"]
     assert all(report.coverage["aurora"]["trained"] > 0 for report in last.reports)
+
+
+def test_flipped_byte_in_a_checkpoint_stops_a_run_that_would_go_on(settings: Settings, result: dict[str, Any]) -> None:
+    store, run = open_stores(settings).checkpoints, result["run_id"]
+    kept = {key: store.get(key) for key in store.list(f"{run}/")}
+    state = next(key for key in kept if "/round-0002.safetensors." in key and key.endswith(SEALED))
+    store.put(state, flipped(kept[state]))
+    store.delete(f"{run}/result.json")
+    try:
+        with pytest.raises(RunRefused, match=r"security\.artifact_refused"):
+            resume_federation(settings, run, NoProgress())
+    finally:
+        for key, data in kept.items():
+            store.put(key, data)
+    assert run_federation(settings, CONFIG, run, NoProgress()) == result
+
+
+def test_each_client_has_signed_receipts_of_what_it_sent(stack: Stack, result: dict[str, Any]) -> None:
+    sent = {name: list(receipts_of(stack.client_settings(name)).read()) for name in CLIENTS}
+    of_run = {name: [r for r in found if r["run"] == result["run_id"]] for name, found in sent.items()}
+    assert all([receipt["round"] for receipt in found] == [1, 2] for found in of_run.values())
+    for number, entry in enumerate(result["rounds"]):
+        assert entry["bytes_up"] == sum(found[number]["bytes"] for found in of_run.values())
+    assert all(receipt["told"]["num-examples"] > 0 for found in of_run.values() for receipt in found)
 
 
 def test_mlflow_has_one_step_a_round_and_a_model_version_without_pickle(
@@ -98,8 +131,11 @@ def test_mlflow_has_one_step_a_round_and_a_model_version_without_pickle(
     assert metrics["test_recall_at_10"] == pytest.approx(result["recall_at_10"]["challenger"])
     assert metrics["replies"] == 3
     version = tracker.require(result["mlflow"]["version"])
-    files = {path.name for path in tracker.download(version, tmp_path).iterdir()}
-    assert files == {"trained.safetensors", "model.json", "hashes.json", "model-card.md"}
+    files = [path.name.split(".") for path in tracker.download(version, tmp_path).iterdir()]
+    assert sorted((name[0], name[-1]) for name in files) == [
+        ("manifest", "json"), ("model", "key"), ("model", "sealed"), ("model-card", "md"),
+        ("trained", "key"), ("trained", "sealed"),
+    ]  # fmt: skip
 
 
 def test_preflight_counts_the_clients_online(settings: Settings, catalogue: dict[str, Any]) -> None:
@@ -205,8 +241,9 @@ def test_rollback_brings_model_and_index_back_together_and_is_written_down(
 ) -> None:
     before = index_status(settings)["live"]
     tracker = Tracker(settings.required("mlflow_uri"))
-    content_hash = write_model(tmp_path, tiny_spec(), tiny_state(), card="For tests.")
     run = tracker.start(FEDERATED_EXPERIMENT, "untrained", params={})
+    seals = open_stores(settings).seals
+    content_hash = write_model(tmp_path, tiny_spec(), tiny_state(), card="For tests.", seals=seals, run=run)
     worse = tracker.register(run, tmp_path, tags={"content_hash": content_hash, "preset": "tiny"})
     with pytest.raises(RollbackRefused):
         rollback(settings, reason="for a test", to=worse)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.errors import SearchNotReady
 from api.live_model import LiveModel, OlderModel
@@ -14,6 +15,7 @@ from api.ports import Encoder
 from catalog.errors import DatabaseUnreachable
 from catalog.index import IndexVersion
 from catalog.index.left_behind import Straggling
+from security.errors import ArtifactRefused
 from tests.unit.api.fakes import FakeEncoder, FakeIndex, FakeRows
 
 
@@ -160,6 +162,43 @@ def test_the_follower_survives_failures_and_tells_of_them() -> None:
         assert "secret" not in str(caught.value)
         until(lambda: loader.loaded == [1])
         until(lambda: model.missing() is None)
+    finally:
+        model.stop()
+
+
+def test_while_the_next_model_is_refused_the_last_one_answers_and_the_process_stays_ready() -> None:
+    index, loader = FakeIndex(FakeRows()), Loader()
+    index.swap(1, "1")
+    model = LiveModel(index.live, loader, poll_s=0.01)
+    model.start()
+    try:
+        until(lambda: model.loaded)
+        loader.failures = [ArtifactRefused("A byte was changed.") for _ in range(1000)]
+        index.swap(2, "2")
+        with capture_logs() as logs:
+            until(lambda: any(entry["event"] == "search model cannot be loaded" for entry in logs))
+        (told, *_) = (entry for entry in logs if entry["event"] == "search model cannot be loaded")
+        assert (told["log_level"], told["code"]) == ("error", "security.artifact_refused")
+        assert model.missing() is None
+        assert model.is_behind
+        assert model.current().index.id == 1
+        loader.failures = []
+        model.wake()
+        until(lambda: model.current().index.id == 2)
+        assert model.missing() is None
+        assert not model.is_behind
+    finally:
+        model.stop()
+
+
+def test_without_any_model_a_refused_one_leaves_the_process_unready() -> None:
+    index, loader = FakeIndex(FakeRows()), Loader(failures=[ArtifactRefused("A byte was changed.")] * 1000)
+    index.swap(1, "1")
+    model = LiveModel(index.live, loader, poll_s=0.01)
+    model.start()
+    try:
+        until(lambda: len(loader.failures) < 999)
+        assert model.missing() == "the model of index 1 is loading"
     finally:
         model.stop()
 

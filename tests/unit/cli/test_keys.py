@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from cli.commands import register
+from cli.errors import BadOption
 from security.errors import RotationTooEarly
 from security.key_rotation import KeyRotation
 from security.signing_keys import SigningKeys
@@ -25,7 +27,7 @@ def signing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "signing"
 
 
-def run(*arguments: str) -> tuple[dict[str, list[dict[str, str]]], BaseException | None]:
+def run(*arguments: str) -> tuple[dict[str, Any], BaseException | None]:
     app = typer.Typer()
     register(app, ["keys", *arguments])
     result = CliRunner().invoke(app, ["keys", *arguments, "--format", "json"])
@@ -66,3 +68,11 @@ def test_a_stolen_key_is_replaced_at_once(signing: Path) -> None:
     result, _ = run("rotate", "--now")
     assert [step["action"] for step in result["steps"]] == ["published", "activated", "retired"]
     assert first not in SigningKeys(signing).kids
+
+
+@pytest.mark.parametrize(
+    "options", [("--rewrap",), ("--retire",), ("--artifacts", "--now"), ("--artifacts", "--no-wait")]
+)
+def test_options_of_the_two_rotations_do_not_mix(signing: Path, options: tuple[str, ...]) -> None:
+    _, error = run("rotate", *options)
+    assert isinstance(error, BadOption)

@@ -9,8 +9,11 @@ import stat
 from pathlib import Path
 
 import pytest
+import typer
 from cryptography import x509
+from typer.testing import CliRunner
 
+from cli.setup.files import files
 from core.settings import load_settings
 from deployment.clients import Client
 from deployment.keys import Keys
@@ -55,6 +58,47 @@ def test_a_secret_is_told_to_those_who_use_it(keys: Keys, tmp_path: Path, secret
     Platform(keys).write(tmp_path / "shares", ME)
     value = (keys.folder / secret).read_text()
     assert {name for name, text in written(keys, tmp_path / "shares").items() if value in text} == HOLDERS[secret]
+
+
+@pytest.mark.parametrize(
+    ("file", "holders"),
+    [
+        ("wrapping.keys", {"coordinator", "operator", "worker", "api"}),
+        ("trusted.keys", {"coordinator", "operator", "worker", "api"}),
+        ("signing.key", {"coordinator", "operator", "worker"}),
+    ],
+)
+def test_who_only_reads_models_cannot_sign_one(keys: Keys, tmp_path: Path, file: str, holders: set[str]) -> None:
+    Platform(keys).write(tmp_path / "shares", ME)
+    value = (keys.artifacts / file).read_text()
+    assert {name for name, text in written(keys, tmp_path / "shares").items() if value.strip() in text} == holders
+    for name in holders:
+        folder = load_settings(tmp_path / "shares" / name / "settings.env").artifact_keys_dir
+        assert folder == Path("/run/tejido/artifacts")
+
+
+def test_a_wrapping_key_is_added_and_the_old_one_forgotten_by_set_up(keys: Keys, tmp_path: Path) -> None:
+    app, shares = typer.Typer(), tmp_path / "shares"
+    app.command()(files)
+    folders = [
+        part for name in ("keys", "shares", "volumes", "secrets") for part in (f"--{name}", str(tmp_path / name))
+    ]
+    (tmp_path / "volumes").mkdir()
+    owners = ["--owner", str(os.getuid()), "--airflow-owner", str(os.getuid())]
+
+    def told(*options: str) -> list[str]:
+        done = CliRunner().invoke(app, [*folders, *owners, *options])
+        assert done.exit_code == 0, done.output
+        return (shares / "api" / "artifacts" / "wrapping.keys").read_text().split()
+
+    (first,) = told()
+    assert told() == [first]
+    newest, older = told("--rotate-artifacts", "begin")
+    assert older == first
+    # A rotation that is not over begins no other.
+    assert told("--rotate-artifacts", "begin") == [newest, older]
+    assert told("--rotate-artifacts", "retire") == [newest]
+    assert len(told("--rotate-artifacts", "begin")) == 2
 
 
 def test_no_two_secrets_are_alike(keys: Keys, tmp_path: Path) -> None:

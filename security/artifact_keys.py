@@ -1,0 +1,244 @@
+"""The keys by which models and checkpoints are sealed: one folder, read anew at each use, so that a rotation needs no
+restart of anything.
+
+    wrapping.keys   Fernet keys, one a line, the newest first: the first one wraps data keys, each of them unwraps
+    signing.key     Ed25519 private key (PEM) that signs manifests; only where artifacts are written
+    trusted.keys    Ed25519 public keys, one a line in hex: what one of them has signed is believed
+
+An object's data key lies beside it, wrapped; its name is a hash of the key, which the manifest holds. So another key,
+or that of another object, is refused, and wrapping it anew changes neither object nor manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import stat
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from core.files import write_atomically, write_secret
+from security.envelope import KEY_BYTES
+from security.errors import ArtifactKeyMissing, ArtifactKeyUnreadable, ArtifactRefused
+from security.signing_keys import locked
+
+WRAPPING, SIGNING, TRUSTED, PENDING = "wrapping.keys", "signing.key", "trusted.keys", "rotation.pending"
+SIGNATURE = re.compile(rb"ed25519 ([0-9a-f]{16}) ([0-9a-f]{128})\n")
+
+
+@dataclass(frozen=True, repr=False)
+class DataKey:
+    """The key of one object."""
+
+    key: bytes
+    key_id: str
+    """Hex SHA-256 that tells it from any other, and nothing of it."""
+    wrapped: bytes
+    """Encrypted by the newest wrapping key; may lie anywhere."""
+
+
+@dataclass(frozen=True)
+class ArtifactKeys:
+    """The keys of one folder.
+
+    Raises:
+        ArtifactKeyMissing: a file is not there, which is meant so where this process may not sign.
+        ArtifactKeyUnreadable: a file is damaged, or a secret one is open to other users.
+    """
+
+    directory: Path
+
+    @classmethod
+    def open(cls, directory: Path) -> ArtifactKeys:
+        """The keys of ``directory``; what is missing is made. Safe to call from two processes."""
+        found = cls(directory)
+        with locked(directory):
+            if not (directory / WRAPPING).exists():
+                write_secret(directory / WRAPPING, Fernet.generate_key() + b"\n")
+            if not (directory / SIGNING).exists():
+                write_secret(directory / SIGNING, _pem(Ed25519PrivateKey.generate()))
+            known = (directory / TRUSTED).read_text().split() if (directory / TRUSTED).exists() else []
+            own = _raw(found._signer().public_key()).hex()
+            if own not in known:
+                write_atomically(directory / TRUSTED, "".join(f"{key}\n" for key in [own, *known]).encode())
+        return found
+
+    def new_data_key(self) -> DataKey:
+        """A key for one object."""
+        key = secrets.token_bytes(KEY_BYTES)
+        return DataKey(key, _key_id(key), self._fernet().encrypt(key))
+
+    def unwrap(self, wrapped: bytes, key_id: str) -> bytes:
+        """The data key that ``key_id`` names.
+
+        Raises:
+            ArtifactRefused: what is wrapped is another key, was changed, or was wrapped by a key that is not here.
+        """
+        try:
+            # Another spelling of the same bytes is a change, too.
+            if urlsafe_b64encode(urlsafe_b64decode(wrapped)) != wrapped:
+                raise InvalidToken
+            key = self._fernet().decrypt(wrapped)
+        except (InvalidToken, ValueError):
+            raise ArtifactRefused(
+                "A data key cannot be unwrapped: it was changed, or its wrapping key is not here."
+            ) from None
+        if _key_id(key) != key_id:
+            raise ArtifactRefused("A data key is refused: it is another object's.")
+        return key
+
+    def rewrap(self, wrapped: bytes) -> bytes:
+        """The same data key, wrapped by the newest key; as it is where that was so already.
+
+        Raises:
+            ArtifactRefused: it was changed, or was wrapped by a key that is not here.
+        """
+        newest, *_ = self._wrapping()
+        try:
+            newest.decrypt(wrapped)
+        except InvalidToken:
+            try:
+                return self._fernet().rotate(wrapped)
+            except InvalidToken:
+                raise ArtifactRefused(
+                    "A data key cannot be wrapped anew: it was changed, or its key is gone."
+                ) from None
+        return wrapped
+
+    def begin_rotation(self) -> None:
+        """Put a new wrapping key first, unless a rotation that broke off is to be finished."""
+        with locked(self.directory):
+            if (self.directory / PENDING).exists():
+                return
+            # Before the key: whoever breaks off in between only wraps everything once more.
+            write_atomically(self.directory / PENDING, b"")
+            self._write_wrapping([Fernet.generate_key().decode(), *self._lines(WRAPPING, is_secret=True)])
+
+    def end_rotation(self) -> None:
+        """Everything is wrapped by the newest key; older ones still unwrap, for whoever has read them before."""
+        (self.directory / PENDING).unlink(missing_ok=True)
+
+    def retire(self) -> int:
+        """Forget all wrapping keys but the newest; returns how many went. What they still wrap is lost."""
+        with locked(self.directory):
+            newest, *older = self._lines(WRAPPING, is_secret=True)
+            self._write_wrapping([newest])
+            self.end_rotation()
+        return len(older)
+
+    def sign(self, data: bytes, *, purpose: str) -> bytes:
+        """A signature of ``data`` for this purpose, as one line that names the key."""
+        signer = self._signer()
+        signature = signer.sign(_message(purpose, data))
+        return f"ed25519 {_signer_id(_raw(signer.public_key()))} {signature.hex()}\n".encode()
+
+    def verify(self, data: bytes, signature: bytes, *, purpose: str) -> str:
+        """Insist that one of the trusted keys has signed ``data`` for this purpose; returns which.
+
+        Raises:
+            ArtifactRefused: none has.
+        """
+        match = SIGNATURE.fullmatch(signature)
+        if match is None:
+            raise ArtifactRefused("It bears no signature.")
+        signer = match[1].decode()
+        for public in self._lines(TRUSTED):
+            raw = _unhex(public, self.directory / TRUSTED)
+            if _signer_id(raw) != signer:
+                continue
+            try:
+                Ed25519PublicKey.from_public_bytes(raw).verify(
+                    bytes.fromhex(match[2].decode()), _message(purpose, data)
+                )
+            except InvalidSignature:
+                raise ArtifactRefused(f"It is not what key {signer} has signed.") from None
+            return signer
+        raise ArtifactRefused(f"It is signed by {signer}, whom nobody trusts here.")
+
+    def _fernet(self) -> MultiFernet:
+        return MultiFernet(self._wrapping())
+
+    def _wrapping(self) -> list[Fernet]:
+        try:
+            found = [Fernet(line) for line in self._lines(WRAPPING, is_secret=True)]
+        except ValueError:
+            raise _unreadable(self.directory / WRAPPING, "holds a line that is no Fernet key") from None
+        if not found:
+            raise _unreadable(self.directory / WRAPPING, "is empty")
+        return found
+
+    def _write_wrapping(self, lines: list[str]) -> None:
+        write_secret(self.directory / WRAPPING, "".join(f"{line}\n" for line in lines).encode())
+
+    def _signer(self) -> Ed25519PrivateKey:
+        path = self.directory / SIGNING
+        try:
+            key = serialization.load_pem_private_key(_read(path, is_secret=True), password=None)
+        except (ValueError, TypeError):
+            raise _unreadable(path, "is no private key in PEM") from None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise _unreadable(path, "is no Ed25519 key")
+        return key
+
+    def _lines(self, name: str, *, is_secret: bool = False) -> list[str]:
+        try:
+            return _read(self.directory / name, is_secret=is_secret).decode("ascii").split()
+        except UnicodeDecodeError:
+            raise _unreadable(self.directory / name, "is no text") from None
+
+
+def _read(path: Path, *, is_secret: bool) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            if is_secret and stat.S_IMODE(os.fstat(stream.fileno()).st_mode) & 0o077:
+                raise _unreadable(path, "may be read by other users")
+            return stream.read()
+    except FileNotFoundError:
+        raise ArtifactKeyMissing(
+            f"{path} does not exist.",
+            hint="Models and checkpoints are signed by the coordinator and the operator alone; `tejido up` makes keys.",
+        ) from None
+
+
+def _pem(key: Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _raw(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+def _unhex(text: str, path: Path) -> bytes:
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError:
+        raw = b""
+    if len(raw) != KEY_BYTES:
+        raise _unreadable(path, "holds a line that is no Ed25519 public key")
+    return raw
+
+
+def _signer_id(public: bytes) -> str:
+    return hashlib.sha256(public).hexdigest()[:16]
+
+
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(b"tejido data key\0" + key).hexdigest()
+
+
+def _message(purpose: str, data: bytes) -> bytes:
+    return b"tejido\0" + purpose.encode() + b"\0" + data
+
+
+def _unreadable(path: Path, why: str) -> ArtifactKeyUnreadable:
+    return ArtifactKeyUnreadable(f"{path} {why}.", hint="Restore it from a backup, and `chmod 600` it if it is secret.")

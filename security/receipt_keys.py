@@ -1,0 +1,69 @@
+"""The key by which a client signs what it notes of its own machine: Ed25519, made there at the first use."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from core.files import write_secret
+from security.errors import ReceiptKeyUnreadable
+
+FILE = "receipts.key"
+PURPOSE = b"tejido receipt\0"
+
+
+@dataclass(frozen=True, repr=False)
+class ReceiptKey:
+    """One client's key. Its node's key proves the client to the coordinator; this one is nobody's business but its own.
+
+    ClientApps do not have the node's key, and shall not.
+    """
+
+    _private: Ed25519PrivateKey
+
+    @classmethod
+    def open(cls, folder: Path) -> ReceiptKey:
+        """The key in ``folder``, made the first time; whoever calls it holds the folder's lock.
+
+        Raises:
+            ReceiptKeyUnreadable: the file is damaged, or no Ed25519 key.
+        """
+        path = folder / FILE
+        if not path.exists():
+            pem = Ed25519PrivateKey.generate().private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            write_secret(path, pem)
+        try:
+            private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except (ValueError, TypeError):
+            private = None
+        if not isinstance(private, Ed25519PrivateKey):
+            raise ReceiptKeyUnreadable(
+                f"{path} is no Ed25519 private key in PEM.", hint="Restore it: it vouches for the receipts beside it."
+            )
+        return cls(private)
+
+    @property
+    def key_id(self) -> str:
+        """Hex digits that name it."""
+        return hashlib.sha256(self._private.public_key().public_bytes_raw()).hexdigest()[:16]
+
+    def sign(self, data: bytes) -> str:
+        """A signature, in hex."""
+        return self._private.sign(PURPOSE + data).hex()
+
+    def has_signed(self, data: bytes, signature: str) -> bool:
+        """Whether it is this key's signature of ``data``."""
+        try:
+            raw = bytes.fromhex(signature)
+            self._private.public_key().verify(raw, PURPOSE + data)
+        except (InvalidSignature, ValueError):
+            return False
+        # Capitals and spaces would spell the same bytes.
+        return raw.hex() == signature

@@ -1,0 +1,119 @@
+"""The one place where models, checkpoints and waves are sealed, and opened again; see security.envelope and .manifests.
+
+    <name>.<key id>.sealed   the object, encrypted by a data key of its own
+    <name>.<key id>.key      that data key, wrapped; replaced, and nothing else, when the wrapping key is rotated
+
+A manifest, whose place the caller chooses, names them all. No two writers ever share a file's name, so whoever is late
+harms nobody. Without `TEJIDO_ARTIFACT_KEYS_DIR` there are no `Seals`, and artifacts are plain files, as in a
+simulation; a process that has the keys takes nothing that is not sealed.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.errors import ObjectMissing
+from catalog.objects import ObjectStore
+from core.settings import Settings
+from security.artifact_keys import ArtifactKeys
+from security.envelope import decrypt, encrypt
+from security.errors import ArtifactKeyMissing, ArtifactRefused
+from security.manifests import Entry, Manifest, Subject
+
+SEALED, KEY = ".sealed", ".key"
+NAMED = 32
+"""Hex digits of a key's id that stand in names of files."""
+
+
+@dataclass(frozen=True)
+class Seals:
+    """Seals what this process writes, and opens what it reads."""
+
+    keys: ArtifactKeys
+
+    @classmethod
+    def of(cls, settings: Settings) -> Seals | None:
+        """Those of a process; None where it has no keys, and works with plain files."""
+        folder = settings.artifact_keys_dir
+        return cls(ArtifactKeys(folder)) if folder else None
+
+    def put(self, store: ObjectStore, prefix: str, subject: Subject, name: str, data: bytes) -> Entry:
+        """Seal one object and keep it, with its key, below ``prefix``; it counts once a signed manifest names it."""
+        data_key, sealed = self.keys.new_data_key(), io.BytesIO()
+        digests = encrypt(io.BytesIO(data), sealed, data_key.key, context=subject.context(name))
+        entry = Entry(name, digests, data_key.key_id)
+        key_file, object_file = files_of(entry)
+        store.put(f"{prefix}{key_file}", data_key.wrapped)
+        store.put(f"{prefix}{object_file}", sealed.getvalue())
+        return entry
+
+    def get(self, store: ObjectStore, prefix: str, subject: Subject, entry: Entry) -> bytes:
+        """Open one object of a manifest that was verified.
+
+        Raises:
+            ArtifactRefused: it, or its key, is missing or is not what was sealed.
+        """
+        key_file, object_file = files_of(entry)
+        try:
+            key = self.keys.unwrap(store.get(f"{prefix}{key_file}"), entry.key_id)
+            sealed, opened = io.BytesIO(store.get(f"{prefix}{object_file}")), io.BytesIO()
+            decrypt(sealed, opened, key, context=subject.context(entry.name), expected=entry.digests)
+        except ArtifactRefused as error:
+            whose = f"{entry.name} of {subject.kind} {subject.run}"
+            raise ArtifactRefused(f"{whose} is refused. {error.message}", hint=error.hint) from None
+        except ObjectMissing as error:
+            raise ArtifactRefused(f"{entry.name} of {subject.kind} {subject.run} lacks a file.") from error
+        return opened.getvalue()
+
+    def sign(self, subject: Subject, objects: Iterable[Entry], about: Mapping[str, Any] | None = None) -> bytes:
+        """The manifest of these objects."""
+        return Manifest(subject, tuple(objects), about or {}).signed(self.keys)
+
+    def verified(self, data: bytes, subject: Subject) -> Manifest:
+        """A manifest, once it is believed; raises ArtifactRefused, ArtifactNotSealed."""
+        return Manifest.verified(data, self.keys, subject)
+
+    def sign_text(self, data: bytes, subject: Subject, name: str) -> bytes:
+        """A signature beside a plain file that people and monitoring read."""
+        return self.keys.sign(data, purpose=_purpose(subject, name))
+
+    def verify_text(self, data: bytes, signature: bytes, subject: Subject, name: str) -> None:
+        """Insist on such a signature.
+
+        Raises:
+            ArtifactRefused: it does not hold.
+        """
+        try:
+            self.keys.verify(data, signature, purpose=_purpose(subject, name))
+        except ArtifactRefused as error:
+            raise ArtifactRefused(f"{name} of {subject.kind} {subject.run} is refused. {error.message}") from None
+
+
+def files_of(entry: Entry) -> tuple[str, str]:
+    """Names of the files of an object: its key, and itself."""
+    stem = f"{entry.name}.{entry.key_id[:NAMED]}"
+    return f"{stem}{KEY}", f"{stem}{SEALED}"
+
+
+def keys_below(store: ObjectStore, prefix: str) -> Iterator[tuple[str, str]]:
+    """Every wrapped data key below ``prefix``, and the object that it opens."""
+    for key in store.list(prefix):
+        if key.endswith(KEY):
+            yield key, object_of(key)
+
+
+def object_of(key_file: str) -> str:
+    """The object that a key opens."""
+    return key_file.removesuffix(KEY) + SEALED
+
+
+def keyless(what: str) -> ArtifactKeyMissing:
+    """The error of a process without keys before something sealed."""
+    return ArtifactKeyMissing(f"{what} is sealed, and this process has no keys.", hint="Set TEJIDO_ARTIFACT_KEYS_DIR.")
+
+
+def _purpose(subject: Subject, name: str) -> str:
+    return "\0".join((subject.kind, subject.run, name))

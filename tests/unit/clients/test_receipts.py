@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from flwr.app import ArrayRecord, MetricRecord
+from typer.testing import CliRunner
+
+from cli.client.receipts import receipts
+from clients.errors import ReceiptsDamaged, ReceiptUnwritable
+from clients.receipts import LOG, Receipts, note_what_leaves, receipts_of
+from core.settings import Settings
+from federation.wire import to_record
+from security.errors import ReceiptKeyUnreadable
+from security.receipt_keys import FILE
+
+TENSORS = {"heads.weight": np.ones((4, 3), np.float32), "heads.scale": np.zeros((), np.float32)}
+ASKED = {
+    "run": "run-1", "round": 2, "attempt": 0, "encoding": "int8", "privacy": "client-level", "clip-norm": 0.5,
+}  # fmt: skip
+METRICS = {"metrics": MetricRecord({"num-examples": 17, "loss": 0.25})}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(_env_file=None, client_name="aurora", cache_dir=tmp_path / "cache")
+
+
+@pytest.fixture
+def log(settings: Settings) -> Path:
+    return settings.features_dir / "receipts" / "aurora" / LOG
+
+
+def send(settings: Settings, arrays: ArrayRecord | None = None, **asked: Any) -> None:
+    record = to_record(TENSORS, encoding="int8") if arrays is None else arrays
+    note_what_leaves(settings, ASKED | asked, {"arrays": record}, METRICS)
+
+
+def test_receipt_says_what_left(settings: Settings, log: Path) -> None:
+    send(settings)
+    (found,) = receipts_of(settings).read()
+    assert [(tensor["name"], tensor["dtype"], tensor["shape"]) for tensor in found["tensors"]] == [
+        ("heads.weight", "int8", [4, 3]), ("heads.weight:scale", "float32", [4]), ("heads.scale", "float32", []),
+    ]  # fmt: skip
+    assert found["bytes"] == sum(tensor["bytes"] for tensor in found["tensors"]) > 0
+    told = {name: found[name] for name in ("client", "what", "run", "round", "clip_norm", "privacy", "mode", "told")}
+    assert told == {
+        "client": "aurora", "what": "update", "run": "run-1", "round": 2, "clip_norm": 0.5, "privacy": "client-level",
+        "mode": "visible", "told": {"num-examples": 17, "loss": 0.25},
+    }  # fmt: skip
+    assert {path.stat().st_mode & 0o777 for path in (log, log.parent / FILE)} == {0o600}
+
+
+def test_hash_is_of_what_is_sent(settings: Settings) -> None:
+    send(settings)
+    send(settings)
+    send(settings, to_record({**TENSORS, "heads.scale": np.ones((), np.float32)}, encoding="int8"))
+    one, same, other = (receipt["sha256"] for receipt in receipts_of(settings).read())
+    assert one == same != other
+
+
+def test_question_about_a_page_is_noted_as_one(settings: Settings) -> None:
+    note_what_leaves(settings, {"page": 3}, {"arrays": to_record(TENSORS)}, {})
+    (found,) = receipts_of(settings).read()
+    assert (found["what"], found["page"], found["run"], found["clip_norm"]) == ("page", 3, None, None)
+
+
+def test_neither_a_refusal_nor_a_virtual_client_leaves_a_receipt(settings: Settings, tmp_path: Path) -> None:
+    note_what_leaves(settings, ASKED, {}, {})
+    note_what_leaves(Settings(_env_file=None, cache_dir=tmp_path), ASKED, {"arrays": to_record(TENSORS)}, {})
+    assert not list(tmp_path.rglob("*.jsonl"))
+
+
+def test_every_flipped_byte_is_found(settings: Settings, log: Path) -> None:
+    for number in range(3):
+        send(settings, ArrayRecord({}), round=number)
+    whole = log.read_bytes()
+    for at in range(len(whole)):
+        log.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
+        with pytest.raises(ReceiptsDamaged):
+            list(receipts_of(settings).read())
+
+
+@pytest.mark.parametrize("order", [[1, 2], [0, 2], [0, 2, 1], [0, 0, 1, 2], [2]])
+def test_removed_moved_or_repeated_lines_are_found(settings: Settings, log: Path, order: list[int]) -> None:
+    for number in range(3):
+        send(settings, round=number)
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[number] for number in order))
+    with pytest.raises(ReceiptsDamaged, match="is not what was written"):
+        list(receipts_of(settings).read())
+
+
+def test_receipts_of_another_key_are_no_receipts(settings: Settings, log: Path) -> None:
+    send(settings)
+    (log.parent / FILE).unlink()
+    with pytest.raises(ReceiptsDamaged, match="lost its key"):
+        list(receipts_of(settings).read())
+    send(settings)
+    with pytest.raises(ReceiptsDamaged):
+        list(receipts_of(settings).read())
+    (log.parent / FILE).write_bytes(b"no key")
+    with pytest.raises(ReceiptKeyUnreadable):
+        send(settings)
+
+
+def test_line_that_a_crash_tore_goes_with_the_next_one(settings: Settings, log: Path) -> None:
+    send(settings)
+    send(settings)
+    with log.open("ab") as file:
+        file.write(b'{"key":"half a li')
+    with pytest.raises(ReceiptsDamaged):
+        list(receipts_of(settings).read())
+    send(settings)
+    assert [receipt["number"] for receipt in receipts_of(settings).read()] == [1, 2, 3]
+
+
+def test_only_line_that_a_crash_tore_goes_too(settings: Settings, log: Path) -> None:
+    send(settings)
+    log.write_bytes(log.read_bytes()[:40])
+    send(settings)
+    assert [receipt["number"] for receipt in receipts_of(settings).read()] == [1]
+
+
+def test_long_receipts_are_chained(settings: Settings) -> None:
+    """Longer than what is read at once to find the last line."""
+    many = to_record({f"block.{number}.weight": np.zeros(1, np.float32) for number in range(2000)})
+    for _ in range(3):
+        send(settings, many)
+    assert [receipt["number"] for receipt in receipts_of(settings).read()] == [1, 2, 3]
+
+
+def test_processes_that_write_at_once_keep_the_chain(tmp_path: Path) -> None:
+    log = Receipts(tmp_path)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: Receipts(tmp_path).append({"round": number}), range(40)))
+    found = list(log.read())
+    assert [receipt["number"] for receipt in found] == list(range(1, 41))
+    assert sorted(receipt["round"] for receipt in found) == list(range(40))
+
+
+def test_what_cannot_be_noted_is_an_error_with_a_code(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    elsewhere = settings.model_copy(update={"receipts_dir": tmp_path / "file"})
+    with pytest.raises(ReceiptUnwritable, match="Nothing leaves"):
+        send(elsewhere)
+
+
+def test_damaged_last_receipt_stops_the_next(settings: Settings, log: Path) -> None:
+    send(settings)
+    with log.open("ab") as file:
+        file.write(b"no receipt\n")
+    with pytest.raises(ReceiptsDamaged):
+        send(settings)
+
+
+def test_command_verifies_and_shows(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    send(settings)
+    send(settings, run="run-2")
+    env_file = tmp_path / "client.env"
+    env_file.write_text(f"TEJIDO_CLIENT_NAME=aurora\nTEJIDO_CACHE_DIR={settings.features_dir}\n")
+    monkeypatch.setenv("TEJIDO_ENV_FILE", str(env_file))
+    app = typer.Typer()
+    app.command()(receipts)
+    answer = CliRunner().invoke(app, ["--run", "run-2", "--format", "json"])
+    found = json.loads(answer.stdout)
+    assert (found["client"], found["verified"], [r["number"] for r in found["receipts"]]) == ("aurora", 2, [2])
+    assert "run-1" in CliRunner().invoke(app, []).stdout
