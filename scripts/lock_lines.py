@@ -29,9 +29,9 @@ from pip._vendor.packaging.version import InvalidVersion, Version
 
 # torch is installed first, by version: its build differs by machine, and so does what only a CUDA build needs.
 APART = ("torch", "triton", "nvidia-", "cuda-", "tejido")
-# MLflow's pages of runs ask by GraphQL. Every graphene says that it wants an older graphql-core than strawberry does, so
-# pip takes one so old that it cannot be imported beside it; this one works with both. Environments are installed from
-# whole lock files without looking at what distributions say that they want.
+# MLflow's pages of runs ask by GraphQL. Every graphene says that it wants an older graphql-core than strawberry does,
+# so pip takes one so old that it cannot be imported beside it; this one works with both. Environments are installed
+# from whole lock files without looking at what distributions say that they want.
 INSTEAD = {"graphene": "3.4.3"}
 HEAD = "# Made by `make lock`; edit pyproject.toml (or requirements/airflow.in) instead."
 INDEX = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
