@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from catalog.databases import make_databases
-from core.names import DATABASES
+from core.names import ROLES
 from embedded.postgres import SUPERUSER
 from embedded.stack import Stack
 
@@ -22,7 +22,7 @@ def superuser(stack: Stack) -> str:
 
 
 def test_making_them_again_and_at_once_changes_nothing(stack: Stack, superuser: str) -> None:
-    passwords = {role: stack.state.secret(f"postgres-{role}-password") for role in DATABASES.values()}
+    passwords = {role: stack.state.secret(f"postgres-{role}-password") for role in ROLES}
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: make_databases(superuser, passwords), range(4)))
     with psycopg.connect(stack.settings().required("postgres_dsn")) as connection:
