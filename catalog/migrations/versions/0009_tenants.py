@@ -56,7 +56,7 @@ CREATE FUNCTION is_of_tenant(product_id bigint, owner text) RETURNS boolean LANG
         SELECT FROM fashion_files AS file
         WHERE file.id = is_of_tenant.product_id AND file.origin = 'curator' AND file.owner = tenant()
     );
-COMMENT ON FUNCTION is_of_tenant IS 'whether it is a product of this transaction''s client that its curator has published';
+COMMENT ON FUNCTION is_of_tenant IS 'whether it is a product of the tenant that its curator has published';
 
 CREATE FUNCTION open_vectors(vectors regclass) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN

@@ -38,8 +38,8 @@ def nothing() -> None:
 
 
 @pytest.fixture
-def own(dsn: str) -> Iterator[OwnProducts]:
-    with CatalogueStore(dsn) as store:
+def own(api_dsn: str) -> Iterator[OwnProducts]:
+    with CatalogueStore(api_dsn) as store:
         yield OwnProducts(store._database)
 
 
