@@ -37,7 +37,7 @@ Kind = Callable[[random.Random, World, str], Statement]
 
 def _made(text: str, values: Params = (), **names: str) -> Statement:
     slots = {name: sql.Identifier(value) for name, value in names.items()}
-    return Statement(sql.SQL(text).format(**slots), values)  # type: ignore[arg-type]
+    return Statement(sql.SQL(text).format(**slots), values)
 
 
 def _column(rng: random.Random) -> str:

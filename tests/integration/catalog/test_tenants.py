@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import cycle
 from typing import Any
 
 import psycopg
@@ -28,6 +27,7 @@ from tests.integration.catalog.test_own_products import OWN, nothing, product
 
 pytestmark = pytest.mark.integration
 
+TENANTS: list[str | None] = ["aurora", None, "boreal"]
 ROWS = "SELECT owner, reference FROM unpublished_products ORDER BY id"
 
 
@@ -87,7 +87,8 @@ def test_it_is_published_under_its_id_and_embedded_next(
     row = put(unpublished, 1)
     assert unpublished.publish("boreal", row.id) is None
     published = unpublished.publish("aurora", row.id)
-    assert published == replace(row, origin="curator", created_at=published.created_at if published else None)
+    assert published
+    assert published == replace(row, origin="curator", created_at=published.created_at)
     assert unpublished.page("aurora") == []
     assert own.behind(version) == [published]
     assert own.embed(own.behind(version)[0], Embedded(version, OWN[1]))
@@ -163,14 +164,14 @@ def test_a_tenant_is_a_name_and_nothing_else(unpublished: UnpublishedProducts, d
 def test_a_connection_acts_for_nobody_once_its_transaction_is_over(api_dsn: str) -> None:
     with Database(api_dsn, max_connections=1) as database:
         unpublished = UnpublishedProducts(database)
-        for client in ("aurora", "boreal"):
-            put(unpublished, 1, client)
+        for name in ("aurora", "boreal"):
+            put(unpublished, 1, name)
 
         def backend(connection: Connection) -> int:
             return connection.info.backend_pid
 
         backends = set()
-        for _, client in zip(range(300), cycle(["aurora", None, "boreal"]), strict=False):
+        for client in TENANTS * 100:
             with database.transaction() if client is None else database.acting_for(client) as connection:
                 backends.add(backend(connection))
                 seen = connection.execute(ROWS).fetchall()
