@@ -16,8 +16,12 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'catalog_api') THEN
         CREATE ROLE catalog_api NOLOGIN;
     END IF;
-EXCEPTION WHEN duplicate_object OR unique_violation THEN
-    NULL; -- Another database of this server was faster.
+EXCEPTION
+    WHEN duplicate_object OR unique_violation THEN
+        NULL; -- Another database of this server was faster.
+    WHEN insufficient_privilege THEN
+        RAISE insufficient_privilege USING MESSAGE
+            = 'the role catalog_api is missing, which `tejido up` and `tejido setup stores` make as the superuser';
 END
 $$;
 """
