@@ -56,7 +56,7 @@ def test_a_database_of_before_the_tenants_comes_along_by_its_own_owner(own_postg
     with psycopg.connect(superuser) as connection:
         connection.execute("CREATE EXTENSION vector")
     dsn = make_conninfo(superuser, user="owner")
-    upgrade_to(dsn, "0008")
+    upgrade_to(dsn, "0009")
     with psycopg.connect(dsn) as connection:
         connection.execute(PUBLISH, (["Red", "Blue", "Green"], len(VECTORS) - 1))
         connection.execute(OLD_VERSION)

@@ -11,14 +11,17 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from catalog.audit_log import AuditLog
 from catalog.database import Connection, Database
 from catalog.filters import ProductFilter
 from catalog.index import BEGINNING, IndexStore
 from catalog.index.router import Plan
 from catalog.index.search import statements
+from catalog.machines import MachineStore
 from catalog.own_products import Embedded, OwnProducts
 from catalog.own_rows import OWN as STATEMENTS
 from catalog.own_rows import rows_of
+from catalog.sessions import SessionStore
 from catalog.store import COLUMNS, CatalogueStore, FashionFile
 from catalog.unpublished import UnpublishedProducts
 from core.names import API_ROLE
@@ -198,8 +201,9 @@ def test_all_tables_with_clients_rows_force_their_policies_and_nobody_bypasses_t
         assert connection.execute(memberships, [API_ROLE]).fetchone() == (0,)
         owned = "SELECT count(*) FROM pg_class WHERE relowner = %s::regrole"
         assert connection.execute(owned, [API_ROLE]).fetchone() == (0,)
-        definers = "SELECT count(*) FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
-        assert connection.execute(definers).fetchone() == (0,)
+        definers = "SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
+        # It adds to the audit log, and does nothing else.
+        assert connection.execute(definers).fetchall() == [("audit_append",)]
 
 
 WRITES = {
@@ -223,11 +227,13 @@ def test_the_apis_role_writes_what_the_api_writes_and_makes_nothing(dsn: str, ap
         assert {(table, right) for table, rights in WRITES.items() for right in rights} == set(granted)
         columns = connection.execute(
             "SELECT table_name, column_name FROM information_schema.column_privileges "
-            "WHERE grantee = %s AND privilege_type = 'UPDATE' AND table_name IN ('users', 'index_versions')",
+            "WHERE grantee = %s AND privilege_type = 'UPDATE' "
+            "AND table_name IN ('users', 'machines', 'index_versions')",
             [API_ROLE],
         ).fetchall()
     assert set(columns) == {
         ("users", "password_hash"),
+        ("machines", "last_used_at"),
         *(("index_versions", name) for name in ("products", "added", "state", "live_at")),
     }
     refused = (
@@ -236,6 +242,7 @@ def test_the_apis_role_writes_what_the_api_writes_and_makes_nothing(dsn: str, ap
         "ALTER TABLE fashion_files NO FORCE ROW LEVEL SECURITY", "TRUNCATE fashion_files", "SET ROLE postgres",
         "SET SESSION AUTHORIZATION postgres", "SELECT open_vectors('fashion_files')", "DELETE FROM users",
         "UPDATE users SET client = 'boreal'", "UPDATE users SET roles = '{admin}'", "DELETE FROM model_changes",
+        "UPDATE machines SET client = 'boreal'", "SELECT * FROM audit_log", "DELETE FROM audit_log",
         "UPDATE unpublished_products SET owner = 'boreal'", "UPDATE unpublished_products SET id = 1",
         "INSERT INTO users (username, password_hash, roles) VALUES ('eve', '', '{admin}')",
         f"ALTER ROLE {API_ROLE} BYPASSRLS",
@@ -244,6 +251,28 @@ def test_the_apis_role_writes_what_the_api_writes_and_makes_nothing(dsn: str, ap
         for statement in refused:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())
+
+
+def test_people_and_programs_log_in_by_the_apis_role_and_the_audit_log_tells_of_it(
+    dsn: str, database: Database
+) -> None:
+    with Database(dsn) as platform:
+        CatalogueStore(platform).put_user("luz", "hash", ["curator"], client="aurora", actor="olga")
+        secret = b"s" * 32
+        MachineStore(platform).add("etl", secret, ["reader"], client=None, lifetime_s=60, actor="olga")
+        CatalogueStore(database).rehash("luz", old="another", new="taken")
+        CatalogueStore(database).rehash("luz", old="hash", new="better")
+        assert (user := CatalogueStore(database).user("luz"))
+        assert (user.password_hash, user.client) == ("better", "aurora")
+        assert MachineStore(database).admit("etl", secret, address="198.51.100.7")
+        sessions, token = SessionStore(database), b"t" * 32
+        sessions.begin("luz", token, idle_s=60, lifetime_s=60, address="198.51.100.7")
+        assert sessions.revoke(token, "logged out")
+        AuditLog(database).append("login_refused", "somebody")
+        told = [entry["kind"] for entry in AuditLog(platform).last(10)]
+        kinds = ["user_added", "machine_added", "user_changed", "machine_login", "login", "session_revoked"]
+        assert told == [*reversed([*kinds, "login_refused"])]
+        assert AuditLog(platform).verify().holds
 
 
 def test_reading_what_is_published_costs_the_same_plans_as_without_policies(

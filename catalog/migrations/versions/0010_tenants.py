@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
@@ -97,6 +97,7 @@ GRANT SELECT ON published_products, score_calibrations TO catalog_api;
 GRANT SELECT, UPDATE (password_hash) ON users TO catalog_api;
 GRANT SELECT, INSERT, UPDATE ON session_families, refresh_tokens TO catalog_api;
 GRANT SELECT, INSERT ON model_changes TO catalog_api;
+GRANT SELECT, UPDATE (last_used_at) ON machines TO catalog_api;
 """
 
 
