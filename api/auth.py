@@ -91,7 +91,7 @@ class Logins:
             raise Unauthenticated("login refused")
         self.limits.succeeded(username)
         if needs_rehash(user.password_hash):
-            self.users.put_user(user.username, hash_password(password), user.roles, client=user.client)
+            self.users.rehash(user.username, old=user.password_hash, new=hash_password(password))
         return self.sessions.begin(user.username, user.roles, user.client, address)
 
 

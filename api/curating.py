@@ -12,7 +12,7 @@ import structlog
 
 from api.errors import ArgumentInvalid, NotFound
 from api.live_model import LiveModel
-from api.ports import OwnPictures, OwnRows
+from api.ports import OwnPictures, OwnRows, UnpublishedRows
 from api.vectors import QueryVectors
 from catalog.cleaning import EMPTY_TITLE, YEARS, plain_text, suffix_of
 from catalog.own_products import Embedded, Written
@@ -24,7 +24,8 @@ from core.errors import TejidoError
 MAX_REFERENCE_CHARS = 128
 DATASET = "curator"
 UNWRITTEN = datetime.fromtimestamp(0, UTC)
-State = Literal["created", "updated", "unchanged", "refused"]
+UNPUBLISHED = "unpublished"
+State = Literal["created", "updated", "unchanged", "published", "refused"]
 
 log = structlog.get_logger()
 
@@ -45,6 +46,7 @@ class Curating:
         model: reads the pictures, as it reads those that people search by.
         vectors: remembers what it has read: a product's picture finds it at once.
         rows: of the catalogue, with their vectors.
+        unpublished: rows that are not in the catalogue yet.
         pictures: opens the bucket that keeps the pictures; called when one is written.
         fall_behind: called when a product was written that the live index does not hold yet.
     """
@@ -52,6 +54,7 @@ class Curating:
     model: LiveModel
     vectors: QueryVectors
     rows: OwnRows
+    unpublished: UnpublishedRows
     pictures: Callable[[], OwnPictures]
     fall_behind: Callable[[], None]
 
@@ -60,7 +63,9 @@ class Curating:
         # What is not printable is nobody's reference, and PostgreSQL's text might not hold it.
         return self.rows.of_references(client, [reference for reference in references if reference.isprintable()])
 
-    def write(self, client: str, reference: str, values: Mapping[str, Any], picture: bytes) -> Outcome:
+    def write(
+        self, client: str, reference: str, values: Mapping[str, Any], picture: bytes, *, publish: bool = True
+    ) -> Outcome:
         """Create a product, or replace the one that the client knows by this reference; sent again, it changes nothing.
 
         Args:
@@ -68,6 +73,7 @@ class Curating:
             reference: the client's own key.
             values: attributes, year and title, by column.
             picture: encoded.
+            publish: whether others see it from now on; one that is published already cannot be taken back so.
 
         Raises:
             ArgumentInvalid, ImageInvalid: the product cannot be used.
@@ -75,11 +81,28 @@ class Curating:
         """
         product = self._product(client, checked_reference(reference), cleaned(values), picture)
         known = next(iter(self.rows.of_references(client, [product.reference or ""])), None)
-        if known and _content(known) == _content(product):
+        is_shown = known is not None and known.origin != UNPUBLISHED
+        if known and _content(known) == _content(product) and is_shown == publish:
             return Outcome("unchanged", known)
+        if not publish:
+            return self._write_unpublished(client, known, product, picture)
         written = self.rows.put(product, self._embedded(picture), self._keep(client, product.filename, picture))
         self._follow_up(known, written)
-        return self._told("updated" if known else "created", written.row)
+        return self._told(("updated" if is_shown else "published") if known else "created", written.row)
+
+    def publish(self, client: str, product_id: int) -> Outcome:
+        """Show others a product that the client has kept to itself; searches find it within seconds.
+
+        Raises:
+            NotFound: the client has no such product that is not published.
+        """
+        row = self.unpublished.publish(client, product_id)
+        if row is None:
+            raise NotFound(
+                f"You have no unpublished product {product_id}.", hint="unpublishedProducts lists those that you have."
+            )
+        self.fall_behind()
+        return self._told("published", row)
 
     def change(self, client: str, product_id: int, values: Mapping[str, Any], picture: bytes | None) -> Outcome:
         """Change the given values, and the picture if there is one, of one of the client's products.
@@ -96,7 +119,10 @@ class Curating:
         image = self._image(client, picture) if picture is not None else {}
         if not changed and image.get("image_sha256", known.image_sha256) == known.image_sha256:
             return Outcome("unchanged", known)
-        if picture is None or image["image_sha256"] == known.image_sha256:
+        is_other = picture is not None and image["image_sha256"] != known.image_sha256
+        if known.origin == UNPUBLISHED:
+            return self._change_unpublished(known, changed | (image if is_other else {}), picture)
+        if picture is None or not is_other:
             written = self.rows.change(client, product_id, changed)
         else:
             keep = self._keep(client, image["filename"], picture)
@@ -109,12 +135,33 @@ class Curating:
 
     def delete(self, client: str, product_id: int) -> FashionFile:
         """Remove one of the client's products; raises NotFound when it has no such product."""
-        row = self.rows.remove(client, product_id)
+        row = self.unpublished.remove(client, product_id) or self.rows.remove(client, product_id)
         if row is None:
             raise _missing(product_id)
         self._forget(row)
         log.info("product was deleted", client=client, product=product_id, reference=row.reference)
         return row
+
+    def _write_unpublished(
+        self, client: str, known: FashionFile | None, product: FashionFile, picture: bytes
+    ) -> Outcome:
+        row = self.unpublished.put(product, self._keep(client, product.filename, picture))
+        if row is None:
+            raise ArgumentInvalid(
+                f"{product.reference} is published already.", hint="Write it with publish: true, or delete it first."
+            )
+        if known:
+            self._forget_other(known, row)
+        return self._told("updated" if known else "created", row)
+
+    def _change_unpublished(self, known: FashionFile, values: dict[str, Any], picture: bytes | None) -> Outcome:
+        client = known.owner or ""
+        keep = self._keep(client, values.get("filename", ""), picture or b"")
+        row = self.unpublished.change(client, known.id, values, keep=keep)
+        if row is None:
+            raise _missing(known.id)
+        self._forget_other(known, row)
+        return self._told("updated", row)
 
     def _product(self, client: str, reference: str, values: Mapping[str, Any], picture: bytes) -> FashionFile:
         return FashionFile(
@@ -135,15 +182,20 @@ class Curating:
         return lambda: self.pictures().put(_key(client, filename), picture)
 
     def _follow_up(self, before: FashionFile | None, written: Written) -> None:
-        if before and before.s3_path != written.row.s3_path:
-            self._forget(before)
+        if before:
+            self._forget_other(before, written.row)
         if not written.is_searchable:
             self.fall_behind()
 
+    def _forget_other(self, before: FashionFile, now: FashionFile) -> None:
+        if before.s3_path != now.s3_path:
+            self._forget(before)
+
     def _forget(self, row: FashionFile) -> None:
-        key = _key(row.owner or "", row.filename)
+        client = row.owner or ""
+        key = _key(client, row.filename)
         try:
-            self.rows.forget(row.s3_path, lambda: self.pictures().delete(key))
+            self.rows.forget(client, row.s3_path, lambda: self.pictures().delete(key))
         except TejidoError as error:
             # What was asked for is done; an object that no product names does no harm.
             log.warning("picture was left behind", key=key, code=error.code, error=str(error))

@@ -54,8 +54,8 @@ class Users(Protocol):
     def user(self, username: str) -> User | None:
         """The user of this name."""
 
-    def put_user(self, username: str, password_hash: str, roles: Sequence[str], *, client: str | None = None) -> None:
-        """Create the user, or replace hash, roles and client."""
+    def rehash(self, username: str, *, old: str, new: str) -> None:
+        """Keep the same password under another hash, unless it was changed meanwhile."""
 
 
 class SessionFamilies(Protocol):
@@ -150,8 +150,8 @@ class OwnRows(Protocol):
     def remove(self, client: str, product_id: int) -> FashionFile | None:
         """Delete a product of the client."""
 
-    def forget(self, s3_path: str, delete: Callable[[], None]) -> None:
-        """Call ``delete`` unless a product names the object."""
+    def forget(self, client: str, s3_path: str, delete: Callable[[], None]) -> None:
+        """Call ``delete`` unless a product of the client names the object."""
 
     def behind(self, version: int, *, after: int = 0, limit: int = 32) -> list[FashionFile]:
         """Products that an index version lacks, or knows by another picture."""
@@ -164,6 +164,27 @@ class OwnRows(Protocol):
 
     def alone(self) -> AbstractContextManager[bool]:
         """Whether the block is the only one that catches up."""
+
+
+class UnpublishedRows(Protocol):
+    """What curators have not published; `catalog.unpublished.UnpublishedProducts` in production."""
+
+    def page(self, client: str, *, after: int, limit: int) -> list[FashionFile]:
+        """The client's, with ids above ``after``, in their order."""
+
+    def put(self, product: FashionFile, keep: Callable[[], None]) -> FashionFile | None:
+        """Write a product, new or in place of one with its owner and reference; None where that is published."""
+
+    def change(
+        self, client: str, product_id: int, values: Mapping[str, Any], *, keep: Callable[[], None] = ...
+    ) -> FashionFile | None:
+        """Give a product of the client other values."""
+
+    def publish(self, client: str, product_id: int) -> FashionFile | None:
+        """Publish a product of the client."""
+
+    def remove(self, client: str, product_id: int) -> FashionFile | None:
+        """Delete a product of the client."""
 
 
 class OwnPictures(Protocol):

@@ -42,6 +42,7 @@ from catalog.pictures import ShardPictures
 from catalog.presigning import Presigner
 from catalog.sessions import SessionStore
 from catalog.store import CatalogueStore
+from catalog.unpublished import UnpublishedProducts
 from core.settings import Settings
 from security.followed_keys import FollowedKeys
 from security.links import PictureLinks
@@ -108,7 +109,9 @@ def connected(settings: Settings) -> Services:
         vocabulary=Vocabulary(files),
         search=Search(model, vectors, index, files, metrics, Beside(left_behind, vectors, index)),
         pictures=Pictures(files, pictures),
-        curating=Curating(model, vectors, own, cache(lambda: _bucket(settings)), catching_up.soon),
+        curating=Curating(
+            model, vectors, own, UnpublishedProducts(database), cache(lambda: _bucket(settings)), catching_up.soon
+        ),
         catching_up=catching_up,
         image_urls=image_urls,
         readiness=Readiness(

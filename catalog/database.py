@@ -83,6 +83,11 @@ def _pool(
     )
 
 
+def act_for(connection: Connection, tenant: str) -> None:
+    """Let the rest of the connection's transaction act for a client."""
+    connection.execute("SELECT set_config('tejido.tenant', %s, true)", [tenant])
+
+
 class Database:
     """Two small pools of connections to one database. Opened at first use; safe to share between threads.
 
@@ -101,6 +106,16 @@ class Database:
             self._pool.open()
             with self._pool.connection() as connection:
                 yield connection
+
+    @contextmanager
+    def acting_for(self, tenant: str) -> Iterator[Connection]:
+        """A transaction in which a client's own products are seen and written, and no other's: PostgreSQL sees to it.
+
+        It ends with the transaction, so whoever has the connection next acts for nobody.
+        """
+        with self.transaction() as connection:
+            act_for(connection, tenant)
+            yield connection
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """What ``work`` reads with single statements, or a pipeline of them, on a connection that commits by itself.

@@ -1,32 +1,31 @@
 """Products that curators write, one at a time: row and vector in one transaction, the picture before both.
 
+Each transaction acts for one client, and PostgreSQL takes nothing of any other's in it: docs/explanation/security.md.
+
 Pictures are objects named by their content, ``own/<client>/<sha256>.<suffix>``, so writing one again changes nothing.
 One that a failed transaction leaves behind is named by no row and does no harm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg import sql
-from psycopg.rows import class_row
 
-from catalog.database import Connection, Database
+from catalog.database import Connection, Database, act_for
 from catalog.errors import IndexVersionMissing
 from catalog.index.records import IndexVersion
 from catalog.index.versions import INDEX, live_version, vectors_of, version_of
-from catalog.index.writing import OWN, follow_own, recount, remove_vector, write_vector
+from catalog.index.writing import follow_own, recount, remove_vector, write_vector
+from catalog.own_rows import OWN, Keep, names, owner_of, placeholders, rows_of, written_values
 from catalog.store import COLUMNS, FIRST_OWN_ID, FashionFile
 
 CATCHING_UP = 5_301_867
 """Of the advisory lock of whoever embeds what an index lacks; any number that nobody else takes."""
-NOT_WRITTEN = ("id", "created_at")
-Keep = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Written:
 
 
 class OwnProducts:
-    """Curators' rows of ``fashion_files``, each client's for itself. Safe to share between threads.
+    """Curators' products, published or not, each client's for itself. Safe to share between threads.
 
     Args:
         database: libpq URL, or a `Database` to share its connections.
@@ -58,32 +57,34 @@ class OwnProducts:
     def of_references(self, client: str, references: Sequence[str]) -> list[FashionFile]:
         """The client's products that it knows by these references."""
         values = {"owner": client, "references": list(references)}
-        with self._database.transaction() as connection:
-            return _rows(connection, OWN["of_references"].format(columns=COLUMNS), values)
+        with self._database.acting_for(client) as connection:
+            return rows_of(connection, OWN["of_references"].format(columns=COLUMNS), values)
 
     def of_id(self, client: str, product_id: int) -> FashionFile | None:
         """One of the client's products; None where there is none, or it is not the client's."""
-        with self._database.transaction() as connection:
-            found = _rows(connection, OWN["of_id"].format(columns=COLUMNS), {"owner": client, "id": product_id})
+        with self._database.acting_for(client) as connection:
+            found = rows_of(connection, OWN["of_id"].format(columns=COLUMNS), {"owner": client, "id": product_id})
         return found[0] if found else None
 
     def put(self, product: FashionFile, embedded: Embedded, keep: Keep) -> Written:
-        """Write a product in place of the one with its owner and reference, which keeps its id, or as a new one.
+        """Publish a product in place of the one with its owner and reference, which keeps its id, or as a new one.
 
         Args:
             product: its id and time are not looked at.
             embedded: its picture.
             keep: puts the picture where ``s3_path`` says; called before the row is written.
         """
-        values = {name: value for name, value in asdict(product).items() if name not in NOT_WRITTEN}
+        values = written_values(product)
         query = OWN["put"].format(
-            columns=COLUMNS, content=_names(values), values=_placeholders(values), excluded=_names(values, "excluded")
+            columns=COLUMNS, content=names(values), values=placeholders(values), excluded=names(values, "excluded")
         )
-        with self._database.transaction() as connection:
+        with self._database.acting_for(owner_of(product)) as connection:
+            connection.execute(OWN["lock_reference"], values)
             connection.execute(OWN["lock_object"], {"s3_path": product.s3_path})
             keep()
             version = _held(connection, embedded)
-            (row,) = _rows(connection, query, values)
+            (taken,) = connection.execute(OWN["take_unpublished"], values).fetchone() or (None,)
+            (row,) = rows_of(connection, query, values | {"taken": taken})
             return Written(row, _embed(connection, version, row, embedded))
 
     def change(
@@ -95,7 +96,7 @@ class OwnProducts:
         embedded: Embedded | None = None,
         keep: Keep = lambda: None,
     ) -> Written | None:
-        """Give a product other values; None where the client has no such product.
+        """Give a published product other values; None where the client has no such product.
 
         Args:
             client: whose product it must be.
@@ -104,46 +105,47 @@ class OwnProducts:
             embedded: that other picture.
             keep: puts it where ``s3_path`` says.
         """
-        query = OWN["change"].format(columns=COLUMNS, changed=_names(values), values=_placeholders(values))
-        with self._database.transaction() as connection:
+        query = OWN["change"].format(columns=COLUMNS, changed=names(values), values=placeholders(values))
+        with self._database.acting_for(client) as connection:
             if "s3_path" in values:
                 connection.execute(OWN["lock_object"], {"s3_path": values["s3_path"]})
                 keep()
             version = _held(connection, embedded)
-            found = _rows(connection, query, {**values, "owner": client, "id": product_id})
+            found = rows_of(connection, query, {**values, "owner": client, "id": product_id})
             if not found:
                 return None
             if embedded:
                 return Written(found[0], _embed(connection, version, found[0], embedded))
             if version:
-                follow_own(connection, version, product_id, product_id)
+                follow_own(connection, version, client, product_id, product_id)
             return Written(found[0], is_searchable=version is not None)
 
     def remove(self, client: str, product_id: int) -> FashionFile | None:
-        """Delete a product, from every index version too; None where the client has no such product.
+        """Delete a published product, from every index version too; None where the client has no such product.
 
         The live version first, and by itself: a version that is being built is held for as long as its graphs take, and
         nobody else's writing shall wait with this.
         """
         values = {"owner": client, "id": product_id}
-        with self._database.transaction() as connection:
+        with self._database.acting_for(client) as connection:
             version = _held(connection, None)
-            if version and _rows(connection, OWN["of_id"].format(columns=COLUMNS), values):
+            if version and rows_of(connection, OWN["of_id"].format(columns=COLUMNS), values):
                 remove_vector(connection, version, product_id)
-        with self._database.transaction() as connection:
-            removed = _rows(connection, OWN["remove"].format(columns=COLUMNS), values)
+        with self._database.acting_for(client) as connection:
+            removed = rows_of(connection, OWN["remove"].format(columns=COLUMNS), values)
         return removed[0] if removed else None
 
-    def forget(self, s3_path: str, delete: Keep) -> None:
-        """Call ``delete``, which removes an object, unless a product names it; nobody can begin to meanwhile."""
-        with self._database.transaction() as connection:
-            connection.execute(OWN["lock_object"], {"s3_path": s3_path})
-            (is_named,) = connection.execute(OWN["is_named"], {"s3_path": s3_path}).fetchone() or (True,)
+    def forget(self, client: str, s3_path: str, delete: Keep) -> None:
+        """Call ``delete``, which removes a client's object, unless a product names it; none can begin to meanwhile."""
+        values = {"owner": client, "s3_path": s3_path}
+        with self._database.acting_for(client) as connection:
+            connection.execute(OWN["lock_object"], values)
+            (is_named,) = connection.execute(OWN["is_named"], values).fetchone() or (True,)
             if not is_named:
                 delete()
 
     def count(self) -> int:
-        """How many products curators have written, of all clients."""
+        """How many products curators have published, of all clients."""
         with self._database.transaction() as connection:
             (products,) = connection.execute(OWN["count"]).fetchone() or (0,)
         return int(products)
@@ -158,7 +160,7 @@ class OwnProducts:
             # Held, so that nobody drops its vectors before they are looked at.
             version_of(connection, version, for_update=True)
             query = OWN["behind"].format(columns=COLUMNS, vectors=vectors_of(version))
-            return _rows(connection, query, {"after": after, "limit": limit})
+            return rows_of(connection, query, {"after": after, "limit": limit})
 
     def embed(self, row: FashionFile, embedded: Embedded) -> bool:
         """Put the vector of a product that is there; whether it is in the version now.
@@ -166,7 +168,7 @@ class OwnProducts:
         Raises:
             IndexVersionMissing: the version is gone.
         """
-        with self._database.transaction() as connection:
+        with self._database.acting_for(owner_of(row)) as connection:
             version = version_of(connection, embedded.version, for_update=True)
             is_there = write_vector(connection, version, row.id, row.image_sha256, embedded.vector)
             if is_there and version.state == "building":
@@ -181,7 +183,9 @@ class OwnProducts:
         """
         with self._database.transaction() as connection:
             found = version_of(connection, version, for_update=True)
-            follow_own(connection, found, FIRST_OWN_ID)
+            for (owner,) in connection.execute(OWN["owners"]).fetchall():
+                act_for(connection, owner)
+                follow_own(connection, found, owner, FIRST_OWN_ID)
             recount(connection, found)
 
     @contextmanager
@@ -208,17 +212,3 @@ def _embed(connection: Connection, version: IndexVersion | None, row: FashionFil
     if version is None:
         return False
     return write_vector(connection, version, row.id, row.image_sha256, embedded.vector) and version.state == "live"
-
-
-def _rows(connection: Connection, query: sql.Composed, values: Mapping[str, Any]) -> list[FashionFile]:
-    with connection.cursor(row_factory=class_row(FashionFile)) as cursor:
-        return cursor.execute(query, values).fetchall()
-
-
-def _names(values: Mapping[str, Any], table: str | None = None) -> sql.Composed:
-    names = (sql.Identifier(table, name) if table else sql.Identifier(name) for name in values)
-    return sql.SQL(", ").join(names)
-
-
-def _placeholders(values: Mapping[str, Any]) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Placeholder(name) for name in values)

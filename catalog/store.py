@@ -20,9 +20,10 @@ from catalog.sql import queries
 
 FILES = queries("files.sql")
 NO_FILTER = ProductFilter()
-Origin = Literal["catalogue", "curator", "published"]
+Origin = Literal["catalogue", "curator", "published", "unpublished"]
 """How a product came: with a version of the catalogue, by a client's curator, or published by a client that keeps the
-photo. Only the first are replaced when a version of the catalogue is published."""
+photo. Only the first are replaced when a version of the catalogue is published. What a curator has not published yet is
+``unpublished``, and no row of ``fashion_files``."""
 FIRST_OWN_ID = 1_000_000_000
 """Products that did not come with the catalogue are numbered from here on, so that no id ever means two of them."""
 
@@ -213,6 +214,12 @@ class CatalogueStore:
         with self._database.transaction() as connection:
             about_request(connection, actor=actor)
             connection.execute(FILES["put_user"], values)
+
+    def rehash(self, username: str, *, old: str, new: str) -> None:
+        """Keep the same password under another hash, unless it was changed meanwhile."""
+        with self._database.transaction() as connection:
+            about_request(connection, actor=username)
+            connection.execute(FILES["rehash"], {"username": username, "old": old, "new": new})
 
     def ping(self) -> None:
         """Raise DatabaseUnreachable or DatabaseNotReady unless the catalogue can be read."""

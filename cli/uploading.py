@@ -22,9 +22,10 @@ FIELDS = {name: "".join(part.capitalize() if place else part for place, part in 
           for name in (*ATTRIBUTES, "year", "product_display_name")}  # fmt: skip
 """Our column → the API's name."""
 KNOWN = f"""query ($references: [String!]!) {{ ownProducts(references: $references) {{
-    reference imageSha256 product {{ {" ".join(FIELDS.values())} }} }} }}"""
+    reference imageSha256 product {{ origin {" ".join(FIELDS.values())} }} }} }}"""
 WRITE = """mutation ($products: [ProductInput!]!) { createProducts(products: $products) {
     reference state error { code message hint } } }"""
+STATES = ("created", "updated", "published", "unchanged", "refused")
 
 
 class Api(Protocol):
@@ -34,40 +35,50 @@ class Api(Protocol):
         """The data of a query or mutation."""
 
 
-def upload(api: Api, rows: Iterable[RawRow], *, total: int | None, progress: Progress) -> dict[str, Any]:
+def upload(
+    api: Api, rows: Iterable[RawRow], *, total: int | None, progress: Progress, publish: bool = True
+) -> dict[str, Any]:
     """Write every row; the row's id is its reference.
 
+    Args:
+        api: signed in as the curator.
+        rows: of the folder.
+        total: how many there are, if that is known.
+        progress: told after each call.
+        publish: whether others see them from now on; what was not published before is published then.
+
     Returns:
-        ``products`` by what became of them (created, updated, unchanged, refused), and those ``refused``, each with its
-        row's number, its reference and the error.
+        ``products`` by what became of them (`STATES`), and those ``refused``, each with its row's number, its reference
+        and the error.
     """
     states: Counter[str] = Counter()
     refused: list[dict[str, Any]] = []
     progress.update(STAGE, 0, total)
     for batch in _batches(rows):
-        for row, result in _written(api, batch):
+        for row, result in _written(api, batch, publish):
             states[result["state"]] += 1
             if result["error"]:
                 refused.append({"row": row.row, "reference": row.id, **result["error"]})
         progress.update(STAGE, sum(states.values()), total, f"{len(refused)} refused" if refused else "")
-    products = {state: states[state] for state in ("created", "updated", "unchanged", "refused")}
+    products = {state: states[state] for state in STATES}
     return {"products": products, "refused": refused}
 
 
-def _written(api: Api, batch: list[RawRow]) -> Iterator[tuple[RawRow, dict[str, Any]]]:
+def _written(api: Api, batch: list[RawRow], publish: bool) -> Iterator[tuple[RawRow, dict[str, Any]]]:
     references = [row.id for row in batch if row.id]
     answer = api.ask(KNOWN, references=references)["ownProducts"] if references else []
     known = {own["reference"]: {**own["product"], "imageSha256": own["imageSha256"]} for own in answer}
+    is_shown = {reference: product.pop("origin") != "unpublished" for reference, product in known.items()}
     changed = []
     for row in batch:
-        if row.image and known.get(row.id) == _content(row):
+        if row.image and known.get(row.id) == _content(row) and is_shown.get(row.id) == publish:
             yield row, {"state": "unchanged", "error": None}
         elif len(row.image or b"") > MAX_IMAGE_BYTES:
             yield row, {"state": "refused", "error": _too_large(row.image or b"")}
         else:
             changed.append(row)
     if changed:
-        results = api.ask(WRITE, products=[_input(row) for row in changed])["createProducts"]
+        results = api.ask(WRITE, products=[_input(row) | {"publish": publish} for row in changed])["createProducts"]
         yield from zip(changed, results, strict=True)
 
 

@@ -11,6 +11,10 @@ CLIENT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?")
 
 DATABASES = {"catalog": "catalog", "mlflow_db": "mlflow", "airflow": "airflow"}
 """Database → the role that owns it; each service can open its own database only."""
+API_ROLE = "catalog_api"
+"""The role under which the API uses the catalogue's database: it owns nothing there."""
+ROLES = (*DATABASES.values(), API_ROLE)
+"""All that log in to PostgreSQL, but for its superuser."""
 PLATFORM_BUCKETS = ("data", "mlflow", "checkpoints")
 FIRST = (
     "aurora", "boreal", "cobre", "duna", "estela", "fresno", "girasol", "horizonte", "indigo", "jacaranda",

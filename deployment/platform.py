@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.environment import write_environment
 from core.files import write_atomically
-from core.names import DATABASES
+from core.names import API_ROLE, DATABASES, ROLES
 from deployment import addresses
 from deployment.keys import Keys
 from deployment.shares import Share
@@ -72,14 +72,12 @@ class Platform:
 
     def dsn(self, database: str, *, driver: str = "") -> str:
         """The URL with which the owner of ``database`` connects; ``driver`` as SQLAlchemy names it."""
-        role = DATABASES[database]
-        scheme = f"postgresql+{driver}" if driver else "postgresql"
-        return f"{scheme}://{role}:{self.keys.secret(f'postgres-{role}')}@{addresses.POSTGRES}/{database}"
+        return self._dsn(DATABASES[database], database, driver=driver)
 
     @property
     def passwords(self) -> dict[str, str]:
         """Of the databases' roles."""
-        return {role: self.keys.secret(f"postgres-{role}") for role in DATABASES.values()}
+        return {role: self.keys.secret(f"postgres-{role}") for role in ROLES}
 
     def _postgres(self, share: Share) -> None:
         share.write("password", self.keys.secret("postgres-superuser"))
@@ -124,7 +122,9 @@ class Platform:
         values |= self._artifacts(share, may_sign=False)
         if self.readers:
             values["readers_file"] = MOUNT / share.write("readers.json", self.readers).name
-        write_environment(share.folder / "settings.env", {**self._stores(), **self._catalogue(), **values})
+        # A role that owns nothing: what one client has not published, PostgreSQL keeps from the others.
+        values["postgres_dsn"] = self._dsn(API_ROLE, "catalog")
+        write_environment(share.folder / "settings.env", {**self._stores(), **values})
 
     def _scraper(self, share: Share) -> Path:
         return share.write("metrics-token", self.keys.secret("metrics-token"))
@@ -211,6 +211,10 @@ class Platform:
             "s3_access_key": self.keys.secret("store-access", length_bytes=15),
             "s3_secret_key": self.keys.secret("store-secret"),
         }
+
+    def _dsn(self, role: str, database: str, *, driver: str = "") -> str:
+        scheme = f"postgresql+{driver}" if driver else "postgresql"
+        return f"{scheme}://{role}:{self.keys.secret(f'postgres-{role}')}@{addresses.POSTGRES}/{database}"
 
     def _catalogue(self) -> Mapping[str, object]:
         return {"postgres_dsn": self.dsn("catalog")}

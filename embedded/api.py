@@ -18,7 +18,7 @@ class Api(ServiceDefaults):
 
     state: StateFolder
     port: Port
-    platform_env: Path
+    api_env: Path
     name: str = "API"
     slug: str = "api"
     needs: tuple[str, ...] = ("catalogue", "valkey")
@@ -34,7 +34,7 @@ class Api(ServiceDefaults):
         where = ("--host", LOOPBACK, "--port", str(self.port.number))
         # Access logs would hold what people search for.
         arguments = (sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", *where, "--no-access-log")
-        return Command(arguments, {"TEJIDO_ENV_FILE": str(self.platform_env)}, cwd=self.state.root)
+        return Command(arguments, {"TEJIDO_ENV_FILE": str(self.api_env)}, cwd=self.state.root)
 
     def is_ready(self) -> bool:
         """Whether its process answers; whether it can search is what /readyz tells."""

@@ -16,6 +16,11 @@ def platform_env_path(state: StateFolder) -> Path:
     return state.run / "platform.env"
 
 
+def api_env_path(state: StateFolder) -> Path:
+    """The API's file: as the platform's, but for a role of the database that may do what the API does, and no more."""
+    return state.run / "api.env"
+
+
 def client_env_path(state: StateFolder, client: str) -> Path:
     """One client's file; it opens that client's bucket and nothing else."""
     return state.run / f"client-{client}.env"

@@ -12,6 +12,7 @@ from embedded.api import Api
 from embedded.catalogue import CatalogueStores
 from embedded.clientapps import ClientApps
 from embedded.environments import (
+    api_env_path,
     client_env_path,
     client_environment,
     platform_env_path,
@@ -59,7 +60,9 @@ class Layout:
         write_buckets(self.state.run / "readers.json", [store.reader for store in stores.values()])
         for bucket in buckets:
             write_environment(client_env_path(self.state, bucket.name), client_environment(self.state, bucket))
-        write_environment(platform_env_path(self.state), _platform_values(self.state, by_slug))
+        values = _platform_values(self.state, by_slug)
+        write_environment(platform_env_path(self.state), values)
+        write_environment(api_env_path(self.state), {**values, "postgres_dsn": _postgres(by_slug).api_dsn})
 
 
 def check_clients(clients: Sequence[str]) -> tuple[str, ...]:
@@ -129,7 +132,7 @@ def lay_out(state: StateFolder, clients: Sequence[str], parts: Parts, ports: Por
                 ClientApps(supernode=node, port=apps_port, client_env=environment, needs=(node.slug,)),
             ]
     if parts.api:
-        services.append(Api(state=state, port=port("API", 8800), platform_env=platform_env_path(state)))
+        services.append(Api(state=state, port=port("API", 8800), api_env=api_env_path(state)))
     return Layout(state, names, tuple(services), tuple(steps), tuple(taken))
 
 
@@ -142,9 +145,16 @@ def _catalogue(postgres: Postgres, stores: Sequence[ObjectStore]) -> CatalogueSt
     )
 
 
+def _postgres(by_slug: dict[str, Service]) -> Postgres:
+    postgres = by_slug["postgres"]
+    if not isinstance(postgres, Postgres):
+        raise TypeError("the database has another service's name")
+    return postgres
+
+
 def _platform_values(state: StateFolder, by_slug: dict[str, Service]) -> dict[str, object]:
-    postgres, valkey, store = by_slug["postgres"], by_slug["valkey"], by_slug["s3-platform"]
-    if not (isinstance(postgres, Postgres) and isinstance(valkey, Valkey) and isinstance(store, ObjectStore)):
+    postgres, valkey, store = _postgres(by_slug), by_slug["valkey"], by_slug["s3-platform"]
+    if not (isinstance(valkey, Valkey) and isinstance(store, ObjectStore)):
         raise TypeError("the stores have other services' names")
     values: dict[str, object] = {
         "state_dir": state.root,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.files import write_secret
-from core.names import DATABASES
+from core.names import API_ROLE, DATABASES, ROLES
 from embedded.errors import SystemUserMissing
 from embedded.ports import LOOPBACK, Port
 from embedded.process import Command
@@ -52,9 +52,12 @@ class Postgres(ServiceDefaults):
 
     def dsn(self, database: str, *, driver: str = "") -> str:
         """The URL with which the owner of ``database`` connects; ``driver`` as SQLAlchemy names it."""
-        role = DATABASES[database]
-        scheme = f"postgresql+{driver}" if driver else "postgresql"
-        return f"{scheme}://{role}:{self._password(role)}@{LOOPBACK}:{self.port.number}/{database}"
+        return self._dsn(DATABASES[database], database, driver=driver)
+
+    @property
+    def api_dsn(self) -> str:
+        """The URL with which the API connects to the catalogue's database."""
+        return self._dsn(API_ROLE, "catalog")
 
     def prepare(self, steps: Steps) -> None:
         """Make the data folder at the first start."""
@@ -102,12 +105,16 @@ class Postgres(ServiceDefaults):
         from catalog.databases import make_databases
 
         superuser = f"postgresql://{SUPERUSER}:{self._password(SUPERUSER)}@{LOOPBACK}:{self.port.number}/postgres"
-        make_databases(superuser, {role: self._password(role) for role in DATABASES.values()})
+        make_databases(superuser, {role: self._password(role) for role in ROLES})
 
     @property
     def data(self) -> Path:
         """Where its files are."""
         return data_folder(self.state)
+
+    def _dsn(self, role: str, database: str, *, driver: str = "") -> str:
+        scheme = f"postgresql+{driver}" if driver else "postgresql"
+        return f"{scheme}://{role}:{self._password(role)}@{LOOPBACK}:{self.port.number}/{database}"
 
     def _password(self, role: str) -> str:
         return self.state.secret(f"postgres-{role}-password")

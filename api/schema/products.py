@@ -7,7 +7,7 @@ from typing import Any
 import strawberry
 from strawberry import UNSET
 
-from api.arguments import checked_picture
+from api.arguments import MAX_INT, checked_first, checked_picture
 from api.context import Services
 from api.curating import Outcome
 from api.errors import ArgumentInvalid, public_error
@@ -36,10 +36,14 @@ class ProductInput:
     season: str | None = None
     year: int | None = None
     usage: str | None = None
+    publish: bool = strawberry.field(
+        default=True,
+        description="Whether others see it from now on; false keeps it to your client until you publish it.",
+    )
 
     def values(self) -> dict[str, Any]:
         """Columns, without reference and picture."""
-        return {name: value for name, value in vars(self).items() if name not in ("reference", "image")}
+        return {name: value for name, value in vars(self).items() if name not in ("reference", "image", "publish")}
 
 
 @strawberry.input(description="What shall be another; null clears an attribute, what is left out stays.")
@@ -81,7 +85,7 @@ class ProductResult:
 
     index: int = readable(description="Its place in the call, from 0.")
     reference: str | None = readable(description="Your own key of it.")
-    state: str = readable(description="created, updated, unchanged or refused.")
+    state: str = readable(description="created, updated, unchanged, published or refused.")
     product: FashionFile | None = readable(description="As it is now; null when it was refused.")
     error: ProductError | None = readable(description="Why it was refused; null when it was not.")
 
@@ -137,6 +141,20 @@ async def delete_product(info: Request, id: int) -> FashionFile:
     return FashionFile.of(await answered(info, lambda services: services.curating.delete(client, id)))
 
 
+async def publish_product(info: Request, id: int) -> ProductResult:
+    """Publish one product."""
+    client = client_of(info)
+    return ProductResult.of(0, await answered(info, lambda services: services.curating.publish(client, id)))
+
+
+async def unpublished_products(info: Request, first: int = 20, after: int = 0) -> list[OwnProduct]:
+    """A page of what the client has not published."""
+    client = client_of(info)
+    first, after = checked_first(first), min(max(after, 0), MAX_INT)
+    rows = await answered(info, lambda services: services.curating.unpublished.page(client, after=after, limit=first))
+    return [OwnProduct.of(row) for row in rows]
+
+
 async def own_products(info: Request, references: list[str]) -> list[OwnProduct]:
     """Those of the references that are there already."""
     client = client_of(info)
@@ -148,7 +166,9 @@ async def own_products(info: Request, references: list[str]) -> list[OwnProduct]
 def _written(services: Services, client: str, index: int, product: ProductInput) -> ProductResult:
     try:
         picture = checked_picture(product.image, None)
-        return ProductResult.of(index, services.curating.write(client, product.reference, product.values(), picture))
+        values, publish = product.values(), product.publish
+        outcome = services.curating.write(client, product.reference, values, picture, publish=publish)
+        return ProductResult.of(index, outcome)
     except TejidoError as error:
         shown = public_error(error)
         services.metrics.error(shown.code)
@@ -175,11 +195,20 @@ class ProductMutations:
     update_product: ProductResult = curating(
         resolver=update_product, description="Change one of your client's products, by its `id`."
     )
+    publish_product: ProductResult = curating(
+        resolver=publish_product,
+        description="Show others one of your client's products that is not published yet, by its `id`.",
+    )
     delete_product: FashionFile = curating(
         resolver=delete_product, description="Delete one of your client's products, by its `id`."
     )
 
 
+UNPUBLISHED_PRODUCTS = curated(
+    resolver=unpublished_products,
+    description="What your client has written and not published, in the order of ids; `after` is the last id of the "
+    "page before. Nobody else sees any of it.",
+)
 OWN_PRODUCTS = curated(
     resolver=own_products, description="Which of your references are there already, with the hash of their pictures."
 )

@@ -13,7 +13,7 @@ from api.schema.comparing import ComparingQueries
 from api.schema.connections import FileConnection, SearchConnection
 from api.schema.federation import FederationQueries
 from api.schema.permissions import readable
-from api.schema.products import OWN_PRODUCTS, OwnProduct
+from api.schema.products import OWN_PRODUCTS, UNPUBLISHED_PRODUCTS, OwnProduct
 from api.schema.searches import search_by_image, search_by_text, similar_to
 from api.schema.types import Facet, FashionFile
 from catalog import store
@@ -119,3 +119,4 @@ class Query(FederationQueries, ComparingQueries):
         resolver=similar_to, description="The products most like one of the catalogue, by its `id`."
     )
     own_products: list[OwnProduct] = OWN_PRODUCTS
+    unpublished_products: list[OwnProduct] = UNPUBLISHED_PRODUCTS

@@ -12,12 +12,15 @@ from strawberry.types import Info
 from strawberry.utils.str_converters import to_camel_case
 
 from api.context import QueryContext
+from api.curating import UNPUBLISHED
 from api.schema.permissions import readable
 from catalog import store
 
 
 async def image_url(root: FashionFile, info: Info[QueryContext, None]) -> str | None:
-    """Signed when it is asked for, after the field's permission was checked."""
+    """Signed when it is asked for, after the field's permission was checked; what is not published has no address."""
+    if root.origin == UNPUBLISHED:
+        return None
     urls = info.context.services.image_urls
     if urls.takes_time(root.s3_path):
         return await run_sync(urls.of, root.id, root.s3_path)
@@ -29,7 +32,7 @@ async def written_at(root: FashionFile) -> datetime:
     return root.created_at
 
 
-@strawberry.type(description="One published product: its metadata and where its picture is stored.")
+@strawberry.type(description="One product: its metadata and where its picture is stored.")
 class FashionFile:
     """A row of ``fashion_files``."""
 
@@ -39,7 +42,7 @@ class FashionFile:
     image_url: str | None = readable(
         resolver=image_url,
         description="Where a browser can load the picture for some minutes; relative to this API where it serves it, "
-        "null where no browser reaches it.",
+        "null where no browser reaches it, or it is not published.",
     )
     gender: str | None = readable(description="Men, Women, Boys, Girls or Unisex.")
     master_category: str | None = readable(description="Apparel, Footwear, Accessories …")
@@ -54,7 +57,7 @@ class FashionFile:
     dataset: str = readable(description="The data set that it came with.")
     owner: str | None = readable(description="The client whose product it is; null: the platform's.")
     origin: str = readable(
-        description="catalogue, curator (written by one) or published (by a client; it keeps the photo)."
+        description="catalogue, curator (written by one), published (by a client; it keeps the photo), or unpublished."
     )
     split: str | None = readable(description="train, val or test.")
     created_at: datetime = readable(description="When the row was written.")

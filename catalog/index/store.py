@@ -67,6 +67,7 @@ class IndexStore(IndexReader):
             version = version_of(connection, number)
             slots = {"vectors": vectors_of(version.id), "dimension": sql.Literal(dimension)}
             connection.execute(INDEX["create_vectors"].format(**slots))
+            connection.execute(INDEX["open_vectors"], {"vectors": vectors_of(version.id).as_string(None)})
         return version.id
 
     def add(self, version: int, ids: Sequence[int], vectors: NDArray[np.floating]) -> None:

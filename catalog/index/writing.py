@@ -55,11 +55,11 @@ def remove_vector(connection: Connection, version: IndexVersion, product_id: int
         _count(connection, version, -1)
 
 
-def follow_own(connection: Connection, version: IndexVersion, first: int, last: int = LAST_ID) -> None:
-    """Bring the attributes that a version has of the products of these ids to what their rows say."""
+def follow_own(connection: Connection, version: IndexVersion, owner: str, first: int, last: int = LAST_ID) -> None:
+    """Bring the attributes that a version has of a client's products of these ids to what their rows say."""
     slots: dict[str, Any] = {"vectors": vectors_of(version.id), "attributes": _attributes(None)}
     query = OWN["follow"].format(**slots, of_file=_attributes("file"), of_vector=_attributes("vector"))
-    connection.execute(query, {"first": first, "last": last})
+    connection.execute(query, {"owner": owner, "first": first, "last": last})
 
 
 def recount(connection: Connection, version: IndexVersion) -> None:

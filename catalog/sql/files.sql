@@ -61,6 +61,10 @@ SELECT username, password_hash, roles, created_at, client FROM users WHERE usern
 -- name: users
 SELECT username, password_hash, roles, created_at, client FROM users ORDER BY username
 
+-- name: rehash
+-- Only a hash that is still there: a password that was changed meanwhile stays.
+UPDATE users SET password_hash = %(new)s WHERE username = %(username)s AND password_hash = %(old)s
+
 -- name: put_user
 INSERT INTO users (username, password_hash, roles, client)
 VALUES (%(username)s, %(password_hash)s, %(roles)s, %(client)s)

@@ -13,6 +13,9 @@ CREATE TABLE {vectors} (
     embedding halfvec({dimension}) NOT NULL
 )
 
+-- name: open_vectors
+SELECT open_vectors(%(vectors)s::regclass)
+
 -- name: create_arriving
 CREATE TEMPORARY TABLE arriving (product_id bigint PRIMARY KEY, embedding halfvec({dimension}) NOT NULL) ON COMMIT DROP
 

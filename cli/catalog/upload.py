@@ -24,6 +24,7 @@ def upload(
     ],
     user: Annotated[str, typer.Option(help="Name of the client's curator.")],
     url: Annotated[str | None, typer.Option(envvar="TEJIDO_API_URL", help="Of the API; else the stack's.")] = None,
+    unpublished: Annotated[bool, typer.Option("--unpublished", help="Keep them to the client for now.")] = False,
     password_file: PasswordFileOption = None,
     state: StateOption = DEFAULT_STATE,
     how: FormatOption = Format.TEXT,
@@ -34,7 +35,7 @@ def upload(
     api = SearchApi(address, username=user, password=given_password(password_file))
     api.sign_in()
     with terminal_progress() as progress:
-        result = send(api, source, total=source.expected, progress=progress)
+        result = send(api, source, total=source.expected, progress=progress, publish=not unpublished)
     emit(result, how, _shown)
     if result["refused"]:
         raise typer.Exit(1)

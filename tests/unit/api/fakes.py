@@ -102,6 +102,10 @@ class FakeRows:
         self.ping()
         return self.users.get(username)
 
+    def rehash(self, username: str, *, old: str, new: str) -> None:
+        if self.users[username].password_hash == old:
+            self.users[username] = replace(self.users[username], password_hash=new)
+
     def put_user(
         self, username: str, password_hash: str, roles: Sequence[str], *, client: str | None = None, actor: str = ""
     ) -> None:

@@ -25,6 +25,7 @@ class FakeOwnRows:
     """(version, product) → image hash, vector."""
     followed: list[int] = field(default_factory=list)
     is_taken: bool = False
+    unpublished: list[FashionFile] = field(default_factory=list)
 
     @property
     def own(self) -> list[FashionFile]:
@@ -32,15 +33,18 @@ class FakeOwnRows:
 
     def of_references(self, client: str, references: Sequence[str]) -> list[FashionFile]:
         self.index.files.ping()
-        return [row for row in self.own if row.owner == client and row.reference in references]
+        rows = (*self.own, *self.unpublished)
+        return [row for row in rows if row.owner == client and row.reference in references]
 
     def of_id(self, client: str, product_id: int) -> FashionFile | None:
-        return next((row for row in self.own if (row.owner, row.id) == (client, product_id)), None)
+        rows = (*self.own, *self.unpublished)
+        return next((row for row in rows if (row.owner, row.id) == (client, product_id)), None)
 
     def put(self, product: FashionFile, embedded: Embedded, keep: Callable[[], None]) -> Written:
         keep()
         known = next(iter(self.of_references(product.owner or "", [product.reference or ""])), None)
         number = known.id if known else next(self.ids)
+        self.unpublished[:] = [row for row in self.unpublished if row.id != number]
         return self._write(replace(product, id=number, created_at=WRITTEN), embedded)
 
     def change(
@@ -60,12 +64,12 @@ class FakeOwnRows:
 
     def remove(self, client: str, product_id: int) -> FashionFile | None:
         known = self.of_id(client, product_id)
-        if known:
+        if known in self.index.files.rows:
             self.index.files.rows.remove(known)
         return known
 
-    def forget(self, s3_path: str, delete: Callable[[], None]) -> None:
-        if s3_path not in {row.s3_path for row in self.own}:
+    def forget(self, client: str, s3_path: str, delete: Callable[[], None]) -> None:
+        if s3_path not in {row.s3_path for row in (*self.own, *self.unpublished) if row.owner == client}:
             delete()
 
     def behind(self, version: int, *, after: int = 0, limit: int = 32) -> list[FashionFile]:
@@ -91,6 +95,60 @@ class FakeOwnRows:
             self.index.vectors[row.id] = embedded.vector
         live = self.index.live()
         return Written(row, is_searchable=not embedded or (live is not None and embedded.version == live.id))
+
+
+@dataclass
+class FakeUnpublished:
+    """Their rows beside those that are published; `catalog.unpublished.UnpublishedProducts` in production."""
+
+    rows: FakeOwnRows
+
+    def page(self, client: str, *, after: int, limit: int) -> list[FashionFile]:
+        return [row for row in self.rows.unpublished if row.owner == client and row.id > after][:limit]
+
+    def put(self, product: FashionFile, keep: Callable[[], None]) -> FashionFile | None:
+        known = next(iter(self.rows.of_references(product.owner or "", [product.reference or ""])), None)
+        if known and known.origin == "curator":
+            return None
+        keep()
+        number = known.id if known else next(self.rows.ids)
+        return self._write(replace(product, id=number, created_at=WRITTEN, origin="unpublished"))
+
+    def change(
+        self,
+        client: str,
+        product_id: int,
+        values: Mapping[str, Any],
+        *,
+        keep: Callable[[], None] = lambda: None,
+    ) -> FashionFile | None:
+        known = self._of(client, product_id)
+        if known is None:
+            return None
+        if "s3_path" in values:
+            keep()
+        return self._write(replace(known, **values))
+
+    def publish(self, client: str, product_id: int) -> FashionFile | None:
+        known = self.remove(client, product_id)
+        if known is None:
+            return None
+        shown = replace(known, origin="curator")
+        self.rows.index.files.rows.append(shown)
+        return shown
+
+    def remove(self, client: str, product_id: int) -> FashionFile | None:
+        known = self._of(client, product_id)
+        if known:
+            self.rows.unpublished.remove(known)
+        return known
+
+    def _of(self, client: str, product_id: int) -> FashionFile | None:
+        return next((row for row in self.page(client, after=0, limit=10**6) if row.id == product_id), None)
+
+    def _write(self, row: FashionFile) -> FashionFile:
+        self.rows.unpublished[:] = [*(other for other in self.rows.unpublished if other.id != row.id), row]
+        return row
 
 
 @dataclass

@@ -252,3 +252,61 @@ def test_a_log_in_as_a_curator_writes_for_its_client(anonymous: TestClient, part
     token = anonymous.post("/auth/token", data=form).json()["access_token"]
     anonymous.headers["Authorization"] = f"Bearer {token}"
     assert written(anonymous, product(1))[0]["product"]["owner"] == "cobre"
+
+
+UNPUBLISHED = "query ($after: Int!) { unpublishedProducts(after: $after) { reference product { id origin imageUrl } } }"
+PUBLISH = "mutation ($id: Int!) { publishProduct(id: $id) { state product { id origin } } }"
+
+
+def is_shown(client: TestClient, number: int) -> bool:
+    return asked(client, "query ($id: Int!) { file(id: $id) { id } }", id=number)["data"]["file"] is not None
+
+
+def test_what_is_not_published_is_its_clients_alone(curator: TestClient, parts: Parts) -> None:
+    (first,) = written(curator, product(1, publish=False))
+    number = first["product"]["id"]
+    assert (first["state"], first["product"]["origin"]) == ("created", "unpublished")
+    assert not is_shown(curator, number)
+    (own,) = asked(curator, UNPUBLISHED, after=0)["data"]["unpublishedProducts"]
+    assert own == {"reference": "a-1", "product": {"id": number, "origin": "unpublished", "imageUrl": None}}
+    assert asked(curator, UNPUBLISHED, after=number)["data"]["unpublishedProducts"] == []
+    assert asked(curator, OWN, references=["a-1"])["data"]["ownProducts"][0]["product"] == {"id": number}
+    assert curator.get(f"/files/{number}/image").status_code == 404
+    assert encodings(parts) == 0
+
+    curator.headers["Authorization"] = f"Bearer {parts.tokens.issue('sol', ['curator'], client='boreal')}"
+    assert asked(curator, UNPUBLISHED, after=0)["data"]["unpublishedProducts"] == []
+    for query, variables in ((UPDATE, {"changes": {"baseColour": "Red"}}), (DELETE, {}), (PUBLISH, {})):
+        assert refusal(asked(curator, query, id=number, **variables)) == "api.not_found"
+
+
+def test_an_unpublished_product_is_changed_published_and_found(curator: TestClient, parts: Parts) -> None:
+    (first,) = written(curator, product(1, publish=False))
+    number = first["product"]["id"]
+    assert written(curator, product(1, publish=False))[0]["state"] == "unchanged"
+    changes = {"baseColour": "Teal", "image": encoded(picture_of(2))}
+    assert asked(curator, UPDATE, id=number, changes=changes)["data"]["updateProduct"]["state"] == "updated"
+    assert list(parts.bucket.objects.values()) == [picture_of(2)]
+    published = asked(curator, PUBLISH, id=number)["data"]["publishProduct"]
+    assert published == {"state": "published", "product": {"id": number, "origin": "curator"}}
+    assert is_shown(curator, number)
+    assert refusal(asked(curator, PUBLISH, id=number)) == "api.not_found"
+    # What others have seen is not hidden again by writing it anew.
+    (again,) = written(curator, product(1, publish=False, image=encoded(picture_of(3))))
+    assert (again["state"], again["error"]["code"]) == ("refused", "api.argument_invalid")
+    assert list(parts.bucket.objects.values()) == [picture_of(2)]
+
+
+def test_writing_an_unpublished_product_for_all_to_see_publishes_it_under_its_id(
+    curator: TestClient, parts: Parts
+) -> None:
+    (first,) = written(curator, product(1, publish=False))
+    (second,) = written(curator, product(1))
+    assert (second["state"], second["product"]["id"]) == ("published", first["product"]["id"])
+    assert parts.own.unpublished == []
+
+
+def test_an_unpublished_product_is_deleted_with_its_picture(curator: TestClient, parts: Parts) -> None:
+    (first,) = written(curator, product(1, publish=False))
+    asked(curator, DELETE, id=first["product"]["id"])
+    assert (parts.own.unpublished, parts.bucket.objects) == ([], {})

@@ -38,7 +38,9 @@ OPERABLE = {
 OPERATORS_QUERIES = {
     "runs", "run", "contributions", "model_versions", "champion", "index_versions", "model_changes", "compare_search",
 }  # fmt: skip
-CURATED = {"own_products", "create_products", "update_product", "delete_product"}
+CURATED = {
+    "own_products", "unpublished_products", "create_products", "update_product", "publish_product", "delete_product",
+}  # fmt: skip
 
 
 def ask(client: TestClient, query: str, **variables: Any) -> Any:

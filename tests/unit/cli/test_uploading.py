@@ -49,7 +49,11 @@ class FakeApi:
         if "broken" in product["productDisplayName"] or not product["image"]:
             error = {"code": "api.image_invalid", "message": "Broken.", "hint": "Mend it."}
             return {"reference": product["reference"], "state": "refused", "error": error}
-        state = "updated" if product["reference"] in self.products else "created"
+        known = self.products.get(product["reference"])
+        state = "created"
+        if known:
+            state = "published" if product["publish"] and known["origin"] == "unpublished" else "updated"
+        product["origin"] = "curator" if product.pop("publish") else "unpublished"
         self.products[product["reference"]] = product
         return {"reference": product["reference"], "state": state, "error": None}
 
@@ -57,6 +61,16 @@ class FakeApi:
 def sent(api: FakeApi, *rows: RawRow) -> dict[str, int]:
     products: dict[str, int] = upload(api, rows, total=len(rows), progress=NoProgress())["products"]
     return {state: number for state, number in products.items() if number}
+
+
+def test_what_is_not_published_is_published_by_sending_it_again() -> None:
+    api = FakeApi()
+    rows = [row(1), row(2)]
+    kept = upload(api, rows, total=2, progress=NoProgress(), publish=False)["products"]
+    assert (kept["created"], {product["origin"] for product in api.products.values()}) == (2, {"unpublished"})
+    assert upload(api, rows, total=2, progress=NoProgress(), publish=False)["products"]["unchanged"] == 2
+    assert sent(api, *rows) == {"published": 2}
+    assert sent(api, *rows) == {"unchanged": 2}
 
 
 def test_what_was_written_is_not_sent_again() -> None:
@@ -87,7 +101,7 @@ def test_refusals_are_told_with_their_rows_and_the_rest_goes_on() -> None:
     api = FakeApi()
     rows = [row(1), row(2, product_display_name="broken"), row(3, image=None), row(4, id=None), row(5)]
     result = upload(api, rows, total=5, progress=NoProgress())
-    assert result["products"] == {"created": 3, "updated": 0, "unchanged": 0, "refused": 2}
+    assert result["products"] == {"created": 3, "updated": 0, "published": 0, "unchanged": 0, "refused": 2}
     assert [(refused["row"], refused["reference"], refused["code"]) for refused in result["refused"]] == [
         (2, "2", "api.image_invalid"),
         (3, "3", "api.image_invalid"),
