@@ -153,6 +153,7 @@ def test_docs_describe_every_path_that_is_for_people(anonymous: TestClient) -> N
         "/healthz",
         "/readyz",
         "/.well-known/jwks.json",
+        "/auth/machine",
         "/auth/refresh",
         "/auth/logout",
         "/files/{file_id}/image",
