@@ -13,12 +13,14 @@ def note_refusals(settings: Settings, result: dict[str, Any]) -> None:
 
     A simulation has no database and is nobody's concern; a run whose refusals stand there already is left alone.
     """
+    if not settings.postgres_dsn:
+        return
     refused = [
         {"run": result["run_id"], "round": entry["round"], "client": client, "reason": reason}
         for entry in result["rounds"]
-        for client, _, reason in (text.partition(": ") for text in entry.get("rejections", []))
+        for client, _, reason in (text.partition(": ") for text in entry["rejections"])
     ]
-    if not refused or not settings.postgres_dsn:
+    if not refused:
         return
     with AuditLog(settings.required("postgres_dsn")) as log:
         if not log.has("update_refused", run=result["run_id"]):
