@@ -181,6 +181,10 @@ class MaskedAttempt:
         self._note(stage, len(left))
         if len(left) < self.threshold:
             reason = f"{len(left)} clients have {stage}, {self.threshold} are needed."
+            if stage == "revealed":
+                reasons = self.total.masking.get("dropped", {})
+                lost = [f"{client.name}, {reasons[client.name]}" for client in clients if client.name in reasons]
+                reason = f"{reason} Who did not: {'; '.join(lost)}"
             for client in left:
                 if client.name not in self.total.coverage:
                     self.total.miss(client.name, f"not asked further: {reason}")

@@ -54,6 +54,8 @@ class PrivacyBudget:
         config = self.config
         return {
             "mode": config.privacy,
+            # By the coordinator to the sum, or by each client to its own update.
+            "noise": "shares" if config.is_confidential else "central",
             "epsilon": self.epsilon(ledger),
             "delta": config.delta,
             "noise_multiplier": config.noise_multiplier,

@@ -65,6 +65,11 @@ class RoundReport:
     epsilon: float | None = None
     """What a private run has cost up to and with this round, at its delta; None: it is not private."""
 
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """Whose updates count; in a confidential round nobody knows their norms."""
+        return tuple({**self.norms, **self.coverage})
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {**asdict(self), **{name: list(getattr(self, name)) for name in LISTS}}
