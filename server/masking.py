@@ -127,6 +127,8 @@ class MaskedAttempt:
         for heard, (client, message, reason) in enumerate(replies, start=1):
             with about(client=client.name):
                 self.total.take(read_reply(client, message, reason))
+            if client.name not in self.total.coverage:
+                self._dropped[client.name] = f"{_stage(MASKING)}: {self.total.contributions[client.name].reason}"
             self.tell(clients, heard)
 
     def _read_shares(self, reply: Reply) -> dict[str, bytes]:
@@ -152,9 +154,8 @@ class MaskedAttempt:
             yield client.name, found
 
     def _drop(self, reply: Reply, kind: str, reason: str) -> None:
-        stage = kind.split(".")[-1]
-        log.warning("a client drops out of a confidential round", stage=stage, reason=reason)
-        self.total.masking.setdefault("dropped", {})[reply.client] = f"{stage}: {reason}"
+        log.warning("a client drops out of a confidential round", stage=_stage(kind), reason=reason)
+        self._dropped[reply.client] = f"{_stage(kind)}: {reason}"
         # Who drops out when all is masked has its update in the sum.
         if kind == REVEALING:
             return
@@ -182,8 +183,7 @@ class MaskedAttempt:
         if len(left) < self.threshold:
             reason = f"{len(left)} clients have {stage}, {self.threshold} are needed."
             if stage == "revealed":
-                reasons = self.total.masking.get("dropped", {})
-                lost = [f"{client.name}, {reasons[client.name]}" for client in clients if client.name in reasons]
+                lost = [f"{client.name}, {self._dropped[client.name]}" for client in clients if client not in left]
                 reason = f"{reason} Who did not: {'; '.join(lost)}"
             for client in left:
                 if client.name not in self.total.coverage:
@@ -194,6 +194,12 @@ class MaskedAttempt:
     def _note(self, name: str, value: int | str) -> None:
         self.total.masking[name] = value
 
+    @property
+    def _dropped(self) -> dict[str, str]:
+        """Client → at which stage it dropped out, and why."""
+        dropped: dict[str, str] = self.total.masking.setdefault("dropped", {})
+        return dropped
+
 
 def _state_and_shares(task: RoundTask, arrays: ArrayRecord, sealed: Mapping[str, Mapping[str, bytes]]) -> Content:
     """What each client is sent before it trains: the state, and what the others sealed for it."""
@@ -203,6 +209,11 @@ def _state_and_shares(task: RoundTask, arrays: ArrayRecord, sealed: Mapping[str,
         return task.question(arrays=arrays, shares=told_sealed(shares))
 
     return content
+
+
+def _stage(kind: str) -> str:
+    """``query.masking_keys`` → ``keys``."""
+    return kind.split(".")[-1].removeprefix("masking_")
 
 
 def _of(reply: Reply, record: str) -> Mapping[str, object]:

@@ -76,8 +76,8 @@ def test_client_that_drops_out_while_it_trains_is_left_out_and_private_noise_is_
     result = run(root, "dropped", faults=faults, mode="confidential", local_epochs=1, **private)
     (entry,) = result["rounds"]
     assert (entry["asked"], entry["replies"], entry["rejected"]) == (CLIENTS, CLIENTS - 1, 1)
-    assert list(entry["masking"]["dropped"]) == []
     assert "boreal drops out of round 1" in entry["rejections"][0]
+    assert entry["masking"]["dropped"] == {"boreal": entry["rejections"][0].replace("boreal: ", "masked: ", 1)}
     assert (entry["masking"]["shared"], entry["masking"]["masked"]) == (CLIENTS, CLIENTS - 1)
     assert round(entry["epsilon"], 2) == 2.17
     assert (result["privacy"]["noise"], result["privacy"]["ledger"]) == ("shares", [[2.0, 1]])

@@ -144,7 +144,7 @@ def test_report_says_who_dropped_out_at_which_stage(tmp_path: Path) -> None:
     numbers = {name: masking[name] for name in ("threshold", "advertised", "shared", "masked", "revealed")}
     assert numbers == {"threshold": 3, "advertised": 5, "shared": 4, "masked": 4, "revealed": 3}
     assert masking["dropped"] == {
-        "duna": "masking_shares: failed: it crashed", "boreal": "masking_reveal: failed: it crashed",
+        "duna": "shares: failed: it crashed", "boreal": "reveal: failed: it crashed",
     }  # fmt: skip
     # boreal's update is in the sum, and counts.
     fates = {name: found.fate for name, found in outcome.total.contributions.items()}
