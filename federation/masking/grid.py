@@ -12,14 +12,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from federation.config import FederationConfig
 from federation.errors import ShapeError
-from federation.masking.masks import Lanes
+from federation.masking.masks import BLOCK, Lanes
 from federation.privacy.clipping import SHORTEN, SLACK, clip
 from federation.privacy.noise import noise_of_each, rounded_noise
-from federation.tensors import Tensors
+from federation.tensors import Tensors, count
 
 HALF = 2**31
 TAILS = 12.0
@@ -67,11 +66,12 @@ class SumGrid:
                 raise ShapeError(
                     f"Tensor {name} holds NaN or infinity.", hint="Training diverged: lower the learning rate."
                 )
-        whole = self._rounded(clip(update, self.bound * (1 - SLACK)))
-        if self.noise_std:
+        lanes = self._rounded(clip(update, self.bound * (1 - SLACK)))
+        for start in range(0, lanes.size if self.noise_std else 0, BLOCK):
+            part = lanes[start : start + BLOCK]
             # On the grid like the update: the sum depends on the update by a shift of whole steps alone.
-            whole += rounded_noise(whole.size, self.noise_std / self.step)
-        return whole.astype(np.uint32)
+            part += rounded_noise(part.size, self.noise_std / self.step).astype(np.uint32)
+        return lanes
 
     def decode(self, lanes: Lanes, *, like: Tensors) -> Tensors:
         """The sum that lanes stand for, as named tensors."""
@@ -89,12 +89,17 @@ class SumGrid:
         noise = self.noise_std * math.sqrt(terms) * (math.sqrt(size) + FREE)
         return terms * self.bound + noise + self.step * math.sqrt(size * terms)
 
-    def _rounded(self, clipped: Tensors) -> NDArray[np.int64]:
-        values = np.concatenate([clipped[name].ravel() for name in sorted(clipped)]).astype(np.float64)
-        values /= self.step
-        limit = self.bound * (1 - SLACK / 2) / self.step
+    def _rounded(self, clipped: Tensors) -> Lanes:
+        """Memory: the lanes, and one tensor in double precision."""
+        lanes = np.empty(count(clipped), np.int32)
+        factor, limit = 1 / self.step, self.bound * (1 - SLACK / 2) / self.step
         while True:
-            whole = np.rint(values)
-            if (length := float(np.linalg.norm(whole))) <= limit:
-                return whole.astype(np.int64)
-            values *= min(limit / length, 1 - SHORTEN)
+            start, squares = 0, 0.0
+            for name in sorted(clipped):
+                whole = np.rint(clipped[name].ravel() * np.float64(factor))
+                squares += float(whole @ whole)
+                lanes[start : start + whole.size] = whole
+                start += whole.size
+            if (length := math.sqrt(squares)) <= limit:
+                return lanes.view(np.uint32)
+            factor *= min(limit / length, 1 - SHORTEN)

@@ -20,6 +20,8 @@ from federation.masking.session import Session
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+PROBE = bytes([1] * KEY_BYTES)
+"""A private key that is no secret: with any of them, a public key of low order gives nothing but zeros."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class PublicKeys:
         for part in (self.channel, self.mask, self.commitment):
             if not isinstance(part, bytes) or len(part) != KEY_BYTES:
                 raise MaskingRefused("A public key of a masked round is not 32 bytes long.")
+        for key in (self.channel, self.mask):
+            # Found here, one such key costs its owner the round; found later, everybody.
+            agreed(PROBE, key, about=b"probe")
 
 
 @dataclass(frozen=True)
@@ -96,13 +101,13 @@ def seal(key: bytes, plain: bytes, *, about: bytes) -> bytes:
     return nonce + AESGCM(key).encrypt(nonce, plain, about)
 
 
-def unseal(key: bytes, sealed: bytes, *, about: bytes) -> bytes:
+def unseal(key: bytes, sealed: bytes, *, about: bytes, sender: str) -> bytes:
     """What was sealed.
 
     Raises:
-        MaskingRefused: it was not sealed with this key, or about something else, or it was altered.
+        MaskingRefused: it was not sealed with this key, or about something else, or it was altered; names the sender.
     """
     try:
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], about)
     except (InvalidTag, ValueError):
-        raise MaskingRefused("A share that was relayed is not authentic.") from None
+        raise MaskingRefused(f"The share that was relayed from {sender} is not authentic.") from None

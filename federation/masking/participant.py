@@ -99,12 +99,7 @@ class Participant:
             raise MaskingRefused(f"A share was relayed from {', '.join(strangers)}, of whom none is due.")
         if len(sealed) + 1 < self.threshold:
             raise MaskingRefused(f"{len(sealed) + 1} participants shared; {self.threshold} are needed.")
-        held = {
-            name: unseal(
-                self._channel(secret, name, self.name, self.keys[name]), share, about=self._route(name, self.name)
-            )
-            for name, share in sealed.items()
-        }
+        held = {name: self._unsealed(secret, name, share) for name, share in sealed.items()}
         if any(len(share) != 2 * SHARE_BYTES for share in held.values()):
             raise MaskingRefused("A share that was relayed is not as long as shares are.")
         return replace(self, stage=ACCEPTED, held=dict(sorted({**held, **self.held}.items())))
@@ -170,6 +165,10 @@ class Participant:
                 f"It has {self.stage} already; each stage of a masked round is entered once, in order."
             )
         return self.secret
+
+    def _unsealed(self, secret: SecretKeys, sender: str, share: bytes) -> bytes:
+        key = self._channel(secret, sender, self.name, self.keys[sender])
+        return unseal(key, share, about=self._route(sender, self.name), sender=sender)
 
     def _channel(self, secret: SecretKeys, sender: str, receiver: str, other: PublicKeys) -> bytes:
         return agreed(secret.channel, other.channel, about=self.session.bound("channel", sender, receiver))

@@ -64,12 +64,7 @@ def noise_of_each(config: FederationConfig, *, terms: int) -> float:
 
 def rounded_noise(size: int, std: float) -> NDArray[np.int64]:
     """(size,) Gaussian noise in whole steps, of a standard deviation of ``std`` steps, which are many."""
-    generator = _generator()
-    drawn = np.empty(size, np.int64)
-    for start in range(0, size, BLOCK):
-        place = drawn[start : start + BLOCK]
-        place[:] = np.rint(std * generator.standard_normal(place.size))
-    return drawn
+    return np.rint(std * _generator().standard_normal(size)).astype(np.int64)
 
 
 def _generator() -> np.random.Generator:

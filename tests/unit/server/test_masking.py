@@ -305,6 +305,34 @@ def test_client_whose_words_make_no_sense_drops_out(stage: str, tmp_path: Path) 
     assert "boreal: A message of a masked round has no" in outcome.rejections[0]
 
 
+def test_key_of_low_order_costs_its_owner_the_round_and_nobody_else(tmp_path: Path) -> None:
+    """With it, what others agree on with its owner would be no secret; they would refuse, after hours of training."""
+    market = Market(tmp_path)
+    honest = market.merchants["boreal"].answer
+
+    def weak(message: Message) -> Message:
+        reply = honest(message)
+        reply.content.config_records["keys"]["mask"] = bytes(32)
+        return reply
+
+    market.merchants["boreal"].gone = {ADVERTISING: weak}
+    assert counted(play(market)) == set(NAMES.values()) - {"boreal"}
+
+
+def test_client_that_seals_garbage_stops_the_round_and_is_named_by_all_others(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    honest = market.merchants["boreal"].answer
+
+    def garbage(message: Message) -> Message:
+        reply = honest(message)
+        reply.content.config_records["shares"]["sealed"] = [b"garbage"] * 4
+        return reply
+
+    market.merchants["boreal"].gone = {SHARING: garbage}
+    with pytest.raises(QuorumMissed, match=r"(The share that was relayed from boreal is not authentic.*){4}"):
+        play(market)
+
+
 def test_client_that_trained_on_too_little_is_left_out_of_the_sum(tmp_path: Path) -> None:
     """What a client says of its update is checked as in a robust run."""
     market = Market(tmp_path)
