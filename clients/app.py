@@ -108,7 +108,7 @@ def share_secrets(message: Message, context: Context) -> RecordDict:
     """Share this client's secrets of the round with the other clients, sealed for each."""
     from clients.masking import share
 
-    return share(message, context)
+    return share(message, context, _promises(context))
 
 
 @app.train("masked")

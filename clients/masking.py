@@ -40,11 +40,12 @@ def advertise(message: Message, context: Context, name: str) -> RecordDict:
     return RecordDict({"keys": ConfigRecord(told_public(public))})
 
 
-def share(message: Message, context: Context) -> RecordDict:
+def share(message: Message, context: Context, promises: Promises) -> RecordDict:
     """Seal shares of this client's secrets for each of the others, or refuse."""
     participant = kept(message, context)
     keys, threshold = read_participants(_values(message, "participants"))
     participant, sealed = participant.share(keys, threshold)
+    promises.once("share", keys[participant.name])
     _keep(context, participant)
     return RecordDict({"shares": ConfigRecord(told_sealed(sealed))})
 

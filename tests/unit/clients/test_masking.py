@@ -111,6 +111,20 @@ def test_two_processes_that_are_asked_at_once_do_not_both_answer(stopped: Stoppe
     assert "asked to reveal twice" in code(again)
 
 
+def test_it_shares_once_even_if_two_processes_are_asked_at_once(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    keys = {
+        name: read_public(dict(market.merchants[name].answer(asked(ADVERTISING)).content.config_records["keys"]))
+        for name in EVERYBODY
+    }
+    merchant = market.merchants["aurora"]
+    before = copy.deepcopy(merchant.context.state)
+    assert "shares" in merchant.answer(asked(SHARING, participants=told_participants(keys, 3))).content
+    merchant.context.state = before
+    fewer = {name: keys[name] for name in EVERYBODY[:3]}
+    assert "asked to share twice" in code(merchant.answer(asked(SHARING, participants=told_participants(fewer, 3))))
+
+
 def test_it_masks_once_even_if_two_processes_are_asked_at_once(tmp_path: Path) -> None:
     market = Market(tmp_path)
     merchant = market.merchants["aurora"]
@@ -177,7 +191,7 @@ def test_nothing_on_its_disk_is_a_secret(stopped: Stopped, tmp_path: Path) -> No
     state = stopped.market.merchants["aurora"].context.state.config_records["masking"]["participant"]
     stopped.ask("aurora", REVEALING, left=left(EVERYBODY))
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {path.name.split("-")[0] for path in files} == {"mask", "reveal", "sum"}
+    assert {path.name.split("-")[0] for path in files} == {"share", "mask", "reveal", "sum"}
     assert isinstance(state, bytes)
     for path in files:
         assert path.read_bytes() in (b"", "\n".join(EVERYBODY).encode())

@@ -77,7 +77,7 @@ class Merchant:
         if kind == ADVERTISING:
             return advertise(message, self.context, self.name)
         if kind == SHARING:
-            return share(message, self.context)
+            return share(message, self.context, self.promises)
         if kind == REVEALING:
             return reveal(message, self.context, self.promises)
         values, participant = told(message), accepted(message, self.context)
