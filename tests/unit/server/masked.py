@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from flwr.app import ConfigRecord, Context, Message, MetricRecord, RecordDict
+from flwr.supercore.task_identity import TaskIdentity
 
 from clients.masking import accepted, advertise, masked, reveal, share
 from clients.promises import Promises
@@ -18,6 +20,7 @@ from federation.strategies import new_strategy
 from federation.tensors import Tensors
 from server.exchange import ADVERTISING, MASKING, REVEALING, SHARING, Mailbox
 from server.gathering import Roster
+from server.memory import Memory
 from server.rounds import Rounds
 from server.selection import Expected
 from tests.unit.server.federation import ECHOED, RUN, crashing, quiet, told
@@ -135,3 +138,24 @@ def asked(kind: str, round_number: int = 1, attempt: int = 1, **records: Mapping
     for name, record in records.items():
         content[name] = ConfigRecord(dict(record))
     return Message(content, dst_node_id=1, message_type=kind, group_id="1")
+
+
+def coordinate(line: Connection) -> None:
+    """In a process of its own: one round, with clients at the other end of the line; then wait to be looked at."""
+    TaskIdentity.run_id, TaskIdentity.task_id, TaskIdentity.node_id = 1, 1, 1
+
+    def calling(node: int) -> Answer:
+        def answer(message: Message) -> Message:
+            line.send((node, message.metadata.message_type, message.content))
+            return Message(line.recv(), reply_to=message)
+
+        return answer
+
+    grid = FakeGrid({node: calling(node) for node in NAMES}, dict(NAMES))
+    roster = Roster(Mailbox(grid), CONFIG, EXPECTED, quiet, admitted=set(EXPECTED.products))
+    outcome = Rounds(RUN, roster.mailbox, roster, new_strategy(CONFIG)).play(STATE, Memory(), round_number=1)
+    state = outcome.total.new_state()
+    line.send((0, "done", state))
+    line.recv()
+    # Until here nothing of it is given back.
+    del outcome, state, grid
