@@ -70,6 +70,8 @@ class MaskedAttempt:
     """Client → bytes of the state as sent to it."""
     tell: Callable[[Sequence[Client], int], None]
     """Told, while clients train, who was asked and how many were heard."""
+    before_unmasking: Callable[[int], None] = field(default=lambda _: None, init=False)
+    """Told the round's number before its sum can be known."""
     keys: dict[str, PublicKeys] = field(default_factory=dict, init=False)
     threshold: int = field(default=0, init=False)
 
@@ -104,6 +106,7 @@ class MaskedAttempt:
         clients = self._left("masked", clients, survivors)
 
         dropped = tuple(sorted(set(sealed) - set(survivors)))
+        self.before_unmasking(task.round)
         question = task.question(left=told_left(survivors, dropped))
         revealed: dict[str, Revealed] = dict(
             self._heard(

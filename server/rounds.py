@@ -22,7 +22,7 @@ from server.memory import Memory
 from server.validation import Rules, outliers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from federation.config import FederationConfig
 
@@ -59,6 +59,8 @@ class Rounds:
     mailbox: Mailbox
     roster: Roster
     strategy: Strategy
+    before_unmasking: Callable[[int], None] = lambda _: None
+    """Told the number of a confidential round whose sum is about to be known; may refuse."""
     _late: list[str] = field(default_factory=list, init=False)
     _told: float = field(default=0.0, init=False)
 
@@ -104,6 +106,7 @@ class Rounds:
         if self._config.is_confidential:
             needed = self._config.replies_needed(len(chosen))
             masked = MaskedAttempt(rules, self.mailbox, self.strategy, needed, sent_to, self._tell)
+            masked.before_unmasking = self.before_unmasking
             _miss(masked.total, chosen, clients)
             return masked.play(clients)
         total = RoundSum(rules, self.strategy)
