@@ -24,7 +24,7 @@ from federation.model import Model
 from federation.tensors import Tensors
 from federation.training import LocalUpdate, train
 from federation.wire import from_record
-from server.exchange import Client, Mailbox, Node
+from server.exchange import Client, Content, Mailbox, Node
 
 ENVELOPE = Metadata(0, "", 0, 0, "", "", 0.0, 3600.0, MessageType.TRAIN)
 """Who a message is from and to; the coordinator looks at its content only."""
@@ -120,11 +120,12 @@ class LocalMailbox(Mailbox):
         return [Node(number, name, "") for number, name in enumerate(self._clients)]
 
     def ask(
-        self, clients: Sequence[Client], content: RecordDict, **_: Any
+        self, clients: Sequence[Client], content: Content, **_: Any
     ) -> Iterator[tuple[Client, Message | None, str]]:
         """Each client with its reply, in this order."""
         for client in clients:
-            yield client, make_message(ENVELOPE, self._clients[client.name].answer(content)), ""
+            told = content(client) if callable(content) else content
+            yield client, make_message(ENVELOPE, self._clients[client.name].answer(told)), ""
 
     def late(self) -> list[str]:
         """None ever is."""

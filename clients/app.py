@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from typing import TYPE_CHECKING
@@ -23,8 +24,11 @@ from federation.config import FederationConfig
 from federation.wire import from_record, to_record
 
 if TYPE_CHECKING:
+    from clients.carried import Carried, CarryFolder
     from clients.faults import Faults
     from clients.learning import Contribution, Task
+    from clients.promises import Promises
+    from federation.tensors import Tensors
 
 app = ClientApp()
 log = structlog.get_logger(__name__)
@@ -80,11 +84,87 @@ def preflight(message: Message, context: Context) -> RecordDict:
 @_replying
 def train(message: Message, context: Context) -> RecordDict:
     """Train on this client's own products; send the delta, how much it comes from, and what it is about."""
+    from clients.carried import Carried
+    from federation.error_feedback import compress
+
+    _require_mode(message, "robust")
+    done = _learn(message, context)
+    encoding, bound = done.task.config.encoding, done.task.config.update_bound
+    arrays, residual = compress(done.delta, done.carried.residual, encoding=encoding, bound=bound)
+    done.folder.save(done.task.round, Carried(residual if encoding != "fp32" else {}, done.learned.moments))
+    done.faults.crash_after_training()
+    return update_message(as_sent(arrays, done.faults) if done.faults.attack else arrays, done.task, done.learned)
+
+
+@app.query("masking_keys")
+@_replying
+def advertise_keys(message: Message, context: Context) -> RecordDict:
+    """Begin a confidential round: fresh keys, for this attempt alone."""
+    from clients.masking import advertise
+
+    return advertise(message, context, _dataset(context).client)
+
+
+@app.query("masking_shares")
+@_replying
+def share_secrets(message: Message, context: Context) -> RecordDict:
+    """Share this client's secrets of the round with the other clients, sealed for each."""
+    from clients.masking import share
+
+    return share(message, context, _promises(context))
+
+
+@app.train("masked")
+@_replying
+def train_masked(message: Message, context: Context) -> RecordDict:
+    """Train as in any round, and send the delta clipped and masked."""
+    from clients.carried import Carried
+    from clients.masking import accepted, masked
+
+    _require_mode(message, "confidential")
+    participant = accepted(message, context)
+    done = _learn(message, context)
+    arrays = masked(participant, done.delta, done.task.config, context, _promises(context))
+    done.folder.save(done.task.round, Carried({}, done.learned.moments))
+    done.faults.crash_after_training()
+    return update_message(arrays, done.task, done.learned)
+
+
+@app.query("masking_reveal")
+@_replying
+def reveal_shares(message: Message, context: Context) -> RecordDict:
+    """Reveal what unmasks the sum of the round, and nothing that unmasks a single update."""
+    from clients.masking import reveal
+
+    return reveal(message, context, _promises(context))
+
+
+def _require_mode(message: Message, mode: str) -> None:
+    """Insist that a run of one mode does not ask for the update in the way of the other."""
+    from federation.errors import MaskingRefused
+
+    found = read_task(message.content).config.mode
+    if found != mode:
+        raise MaskingRefused(f"The run is {found}, and was asked for an update as a {mode} one.")
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A round's training, before anything of it is made ready to be sent."""
+
+    task: Task
+    faults: Faults
+    folder: CarryFolder
+    carried: Carried
+    learned: Contribution
+    delta: Tensors
+
+
+def _learn(message: Message, context: Context) -> _Done:
     # Each message may start a process: the preflight shall not wait for PyTorch.
-    from clients.carried import Carried, CarryFolder
+    from clients.carried import CarryFolder
     from clients.faults import NO_FAULTS, Faults
     from clients.learning import Learner
-    from federation.error_feedback import compress
     from federation.torch_fixes import compute_alone
 
     compute_alone()
@@ -93,20 +173,15 @@ def train(message: Message, context: Context) -> RecordDict:
     faults = Faults(settings.simulation_faults or NO_FAULTS, dataset.client, task.round, task.attempt)
     faults.crash_before_training()
     learner = Learner(dataset, task, features_dir=settings.features_dir)
-    encoding = task.config.encoding
     start = from_record(
         message.content.array_records["arrays"], like=learner.model.state(), encoding=task.config.encoding_down
     )
     folder = CarryFolder(settings.features_dir, owner=dataset.client, run=task.run)
     carried = folder.before(task.round)
     learned = learner.learn(start, moments=carried.moments, alter=faults.products)
-    bound = task.config.update_bound
-    arrays, residual = compress(faults.delta(learned.delta), carried.residual, encoding=encoding, bound=bound)
-    folder.save(task.round, Carried(residual if encoding != "fp32" else {}, learned.moments))
-    faults.crash_after_training()
     seconds = {"encode_seconds": round(learned.encode_seconds, 2), "train_seconds": round(learned.train_seconds, 2)}
     log.info("trained", products=learned.examples, loss=round(learned.loss, 4), **seconds)
-    return update_message(as_sent(arrays, faults) if faults.attack else arrays, task, learned)
+    return _Done(task, faults, folder, carried, learned, faults.delta(learned.delta))
 
 
 @app.query("publish")
@@ -207,3 +282,9 @@ def _dataset(context: Context) -> Dataset:
     dataset = open_dataset(load_settings(), partition=int(partition) if partition is not None else None)
     structlog.contextvars.bind_contextvars(client=dataset.client)
     return dataset
+
+
+def _promises(context: Context) -> Promises:
+    from clients.promises import Promises
+
+    return Promises(load_settings().features_dir, owner=_dataset(context).client)

@@ -24,8 +24,8 @@ from security.signing_keys import locked
 LOG = "receipts.jsonl"
 NOTHING_BEFORE = "0" * 64
 TAIL = 1 << 16
-VISIBLE = "visible"
-"""The mode in which a coordinator sees each update as it is."""
+ROBUST, CONFIDENTIAL = "robust", "confidential"
+"""Modes of a run: the coordinator sees each update as it is, or masked."""
 
 
 class Receipts:
@@ -111,16 +111,17 @@ def note_what_leaves(
             tensors.append({"name": name, "dtype": array.dtype, "shape": shape, "bytes": len(array.data)})
             digest.update(_canonical([record, tensors[-1]]))
             digest.update(array.data)
-    is_private = asked.get("privacy", "none") != "none"
+    mode = str(asked.get("mode", ROBUST))
+    is_clipped = mode == CONFIDENTIAL or asked.get("privacy", "none") != "none"
     receipts_of(settings).append(
         {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "client": settings.client_name,
             "what": "update" if "round" in asked else "page",
             **{name: asked.get(name) for name in ("run", "round", "attempt", "page", "encoding")},
-            "mode": str(asked.get("mode", VISIBLE)),
+            "mode": mode,
             "privacy": asked.get("privacy", "none"),
-            "clip_norm": asked.get("clip-norm") if is_private else None,
+            "clip_norm": asked.get("clip-norm") if is_clipped else None,
             "told": {name: value for record in metrics.values() for name, value in record.items()},
             "bytes": sum(tensor["bytes"] for tensor in tensors),
             "sha256": digest.hexdigest(),

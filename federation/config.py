@@ -14,6 +14,7 @@ RunConfig = dict[str, str | int | float | bool]
 TRAINABLE = ("heads", "lora", "full")
 HEADS = ("linear", "residual")
 OPTIMISER_STATES = ("fresh", "kept")
+MODES = ("robust", "confidential")
 PRIVACY = ("none", "client-level")
 ENCODINGS = ("fp32", "fp16", "int8")
 STRATEGIES = (
@@ -23,7 +24,7 @@ STRATEGIES = (
 PRIVATE_STRATEGIES = ("fedavg", "fedavgm", "fedadam", "fedyogi", "fedadagrad")
 """Those whose step depends on the mean of all updates alone; docs/explanation/privacy.md says why no others."""
 PRIVATE_CLIENTS = 3
-"""With two, each knows the other's update but for the noise."""
+"""With two, each knows the other's update but for the noise, or, of a masked sum, as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +95,13 @@ class FederationConfig:
     encoding_down: str = "fp32"
     """How the state travels to the clients."""
 
-    # What the model may tell about any one client.
+    # What the coordinator sees, and what the model may tell about any one client.
+    mode: str = "robust"
+    """``robust``: it sees each update and validates it; ``confidential``: masked ones, of which it learns the sum."""
     privacy: str = "none"
     """``client-level``: each client's update is clipped, all count alike, and their sum gets noise."""
     clip_norm: float = 1.0
-    """L2 norm, over all tensors together, to which a client clips its update in a private run."""
+    """L2 norm, over all tensors together, to which a client clips its update in a private or confidential run."""
     noise_multiplier: float = 1.0
     """Standard deviation of the noise on the sum of a private round's updates, in clip norms."""
     delta: float = 1e-5
@@ -130,7 +133,7 @@ class FederationConfig:
         load_preset(self.preset)
         for name, allowed in (
             ("trainable", TRAINABLE), ("head", HEADS), ("optimiser_state", OPTIMISER_STATES),
-            ("strategy", STRATEGIES), ("privacy", PRIVACY),
+            ("strategy", STRATEGIES), ("mode", MODES), ("privacy", PRIVACY),
             ("encoding", ENCODINGS), ("encoding_down", ENCODINGS),
         ):  # fmt: skip
             _require(getattr(self, name) in allowed, name, getattr(self, name), f"one of: {', '.join(allowed)}")
@@ -148,8 +151,12 @@ class FederationConfig:
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "0 to 1")
         for name in ("sample", "quorum", "final_learning_rate"):
             _require(0 < getattr(self, name) <= 1, name, getattr(self, name), "above 0, at most 1")
-        fits = not self.is_private or self.strategy in PRIVATE_STRATEGIES
-        _require(fits, "strategy", self.strategy, f"in a private run, one of: {', '.join(PRIVATE_STRATEGIES)}")
+        for holds, kind in ((self.is_private, "private"), (self.is_confidential, "confidential")):
+            fits = not holds or self.strategy in PRIVATE_STRATEGIES
+            _require(fits, "strategy", self.strategy, f"in a {kind} run, one of: {', '.join(PRIVATE_STRATEGIES)}")
+        # What is masked is rounded onto a grid of its own.
+        can_mask = not self.is_confidential or self.encoding == "fp32"
+        _require(can_mask, "encoding", self.encoding, "in a confidential run, fp32")
         _require(0 < self.delta <= 0.01, "delta", self.delta, "above 0, at most 0.01")
         _require(self.norm_bound > 1, "norm_bound", self.norm_bound, "above 1")
 
@@ -182,9 +189,19 @@ class FederationConfig:
         return self.privacy != "none"
 
     @property
+    def is_confidential(self) -> bool:
+        """Whether the coordinator shall learn sums of updates alone."""
+        return self.mode == "confidential"
+
+    @property
+    def counts_alike(self) -> bool:
+        """Whether an update counts whatever others are, and as much as each: no one can compare them, or none may."""
+        return self.is_private or self.is_confidential
+
+    @property
     def update_bound(self) -> float:
-        """The longest update that a client sends, as an L2 norm; infinite where the run is not private."""
-        return self.clip_norm if self.is_private else math.inf
+        """The longest update that a client sends, as an L2 norm; infinite where nothing bounds it."""
+        return self.clip_norm if self.counts_alike else math.inf
 
     @property
     def clients_needed(self) -> int:
@@ -197,7 +214,7 @@ class FederationConfig:
 
     @property
     def _least(self) -> int:
-        return PRIVATE_CLIENTS if self.is_private else 1
+        return PRIVATE_CLIENTS if self.counts_alike else 1
 
 
 WHOLE = {

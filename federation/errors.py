@@ -7,6 +7,8 @@ FederationError
 ├── HeadsError              a heads file does not fit its preset
 ├── ImageError              picture bytes that cannot be decoded
 ├── UpdateRejected          a client's update has wrong names, shapes, types or values
+├── MaskingRefused          a request of a masked round that would give away a client's update, or makes no sense
+├── UnmaskingFailed         the sum of a masked round cannot be had
 ├── TooFewUpdates           fewer than the strategy needs to withstand the attackers it is set for
 ├── NothingToLearn          no product to train on, or no query to evaluate
 └── ShapeError              a defect of ours: two batches that must match do not
@@ -57,6 +59,18 @@ class UpdateRejected(FederationError):
     """A client's update has wrong names, shapes, types or values, and does not count."""
 
     code = "federation.update_rejected"
+
+
+class MaskingRefused(FederationError):
+    """A request of a masked round that would give away a client's update, or that makes no sense; nothing was told."""
+
+    code = "federation.masking_refused"
+
+
+class UnmaskingFailed(FederationError):
+    """The sum of a masked round cannot be had: too few participants are left, or what they told does not fit."""
+
+    code = "federation.unmasking_failed"
 
 
 class TooFewUpdates(FederationError):

@@ -19,10 +19,16 @@ from flwr.app import Array, ArrayRecord
 from numpy.typing import NDArray
 
 from federation.errors import ShapeError, UpdateRejected
+from federation.masking.masks import Lanes
 from federation.tensors import Tensor32, Tensors
 
-__all__ = ["ArrayRecord", "EncodedTensor", "EncodedUpdate", "from_record", "record_bytes", "to_record", "unpack"]
+__all__ = [
+    "ArrayRecord", "EncodedTensor", "EncodedUpdate", "from_record", "lanes_record", "record_bytes", "to_record",
+    "unpack", "unpack_lanes",
+]  # fmt: skip
 SCALE = ":scale"
+LANES = "masked"
+"""All tensors of an update as one, in a confidential round."""
 INT8_MAX = 127
 FP16_MAX = 65504.0
 BLOCK = 1 << 20
@@ -116,6 +122,22 @@ def unpack(record: ArrayRecord, *, like: Tensors, encoding: str = "fp32") -> Enc
         raise UpdateRejected(f"Tensors are not the expected ones; missing or surplus: {_few(differing)}.")
     found = {part: _view(part, record[part], *described) for part, described in expected.items()}
     return EncodedUpdate({name: EncodedTensor(found[name], found.get(name + SCALE)) for name in like})
+
+
+def lanes_record(lanes: Lanes) -> ArrayRecord:
+    """Pack masked numbers for a message."""
+    return ArrayRecord({LANES: Array(np.asarray(lanes, "<u4"))})
+
+
+def unpack_lanes(record: ArrayRecord, *, size: int) -> Lanes:
+    """Take a stranger's array for ``size`` masked numbers; a view on the message's own bytes.
+
+    Raises:
+        UpdateRejected: saying how it is something else.
+    """
+    if set(record) != {LANES}:
+        raise UpdateRejected(f"Tensors are not the expected ones; missing or surplus: {_few(sorted(record))}.")
+    return _view(LANES, record[LANES], "uint32", (size,))
 
 
 def from_record(record: ArrayRecord, *, like: Tensors, encoding: str = "fp32") -> Tensors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -13,7 +13,7 @@ from federation.tensors import Tensors
 from federation.wire import record_bytes
 from server.contributions import Contribution
 from server.memory import Memory
-from server.validation import Coverage, Rules, ValidUpdate
+from server.validation import Coverage, MaskedUpdate, Rules, ValidUpdate
 
 if TYPE_CHECKING:
     from server.exchange import Reply
@@ -36,6 +36,8 @@ class RoundSum:
     coverage: dict[str, Coverage] = field(default_factory=dict)
     contributions: dict[str, Contribution] = field(default_factory=dict)
     """What came of each client that was chosen."""
+    masking: dict[str, Any] = field(default_factory=dict)
+    """How a confidential attempt went, stage by stage; empty in a robust run."""
     _digests: list[str] = field(default_factory=list)
     _loss: float = 0.0
     _examples: int = 0
@@ -51,29 +53,37 @@ class RoundSum:
             return
         sent = record_bytes(reply.arrays) if reply.arrays else 0
         try:
-            valid = self.rules.check(reply, accepted=self._digests)
+            self._count(reply, sent)
         except TejidoError as error:
             log.warning("an update does not count", code=error.code, reason=str(error))
-            self.rejections.append(f"{reply.client}: {error}")
-            self.contributions[reply.client] = Contribution.rejected(str(error), bytes_up=sent)
-            return
-        self._add(valid, sent)
-        numbers = {"norm": round(valid.norm, 4), "loss": round(valid.loss, 4)}
-        log.info("an update counts", products=valid.coverage.trained, **numbers)
+            self.reject(reply.client, str(error), bytes_up=sent)
 
     def miss(self, client: str, reason: str) -> None:
         """Note that a client which was chosen sent nothing."""
         self.silent.append(f"{client}: {reason}")
         self.contributions[client] = Contribution.silent(reason)
 
-    def _add(self, valid: ValidUpdate, sent: int) -> None:
-        self.contributions[valid.client] = Contribution.accepted(valid, bytes_up=sent)
-        examples = valid.coverage.trained
-        self.strategy.add(valid.update, examples=examples)
+    def reject(self, client: str, reason: str, *, bytes_up: int = 0) -> None:
+        """Note that what a client sent does not count."""
+        self.rejections.append(f"{client}: {reason}")
+        self.contributions[client] = Contribution.rejected(reason, bytes_up=bytes_up)
+
+    def _count(self, reply: Reply, sent: int) -> None:
+        """Add a client's update; raises UpdateRejected where it does not count."""
+        valid = self.rules.check(reply, accepted=self._digests)
+        self.strategy.add(valid.update, examples=valid.coverage.trained)
         self.norms[valid.client] = valid.norm
         self.paces[valid.client] = valid.pace
-        self.coverage[valid.client] = valid.coverage
         self._digests.append(valid.digest)
+        self._note(valid, sent)
+        numbers = {"norm": round(valid.norm, 4), "loss": round(valid.loss, 4)}
+        log.info("an update counts", products=valid.coverage.trained, **numbers)
+
+    def _note(self, valid: ValidUpdate | MaskedUpdate, sent: int) -> None:
+        """Keep what a client said of an update that counts."""
+        examples = valid.coverage.trained
+        self.contributions[valid.client] = Contribution.accepted(valid, bytes_up=sent)
+        self.coverage[valid.client] = valid.coverage
         self.slowest_s = max(self.slowest_s, valid.seconds)
         self._loss += valid.loss * examples
         self._examples += examples
@@ -81,7 +91,7 @@ class RoundSum:
     @property
     def replies(self) -> int:
         """Updates that count."""
-        return len(self.norms)
+        return len(self.coverage)
 
     @property
     def bytes_up(self) -> int:

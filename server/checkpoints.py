@@ -223,6 +223,15 @@ class RunFolder:
         found: dict[str, Any] = json.loads(data)
         return found
 
+    def note_unmasking(self, round_number: int) -> None:
+        """Remember that the sum of a round is about to be unmasked, once more where it was before."""
+        noted = self._read("unmasked.json") or {}
+        self._put("unmasked.json", noted | {str(round_number): self.unmaskings(round_number) + 1})
+
+    def unmaskings(self, round_number: int) -> int:
+        """How often the sum of a round may have been unmasked, by whatever coordinator of this run."""
+        return int((self._read("unmasked.json") or {}).get(str(round_number), 0))
+
     def note_attempt(self, flower_run: str) -> None:
         """Remember which run of Flower works on this folder, so that a later attempt can end it."""
         self._put("attempt.json", {"flower_run": flower_run})

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
-    from server.validation import ValidUpdate
+    from server.validation import MaskedUpdate, ValidUpdate
 
 Fate = Literal["accepted", "rejected", "silent"]
 FATES: tuple[Fate, ...] = get_args(Fate)
@@ -31,13 +31,13 @@ class Contribution:
     """What it took to encode and train, by its own word."""
 
     @classmethod
-    def accepted(cls, valid: ValidUpdate, *, bytes_up: int) -> Contribution:
-        """Of an update that counts."""
+    def accepted(cls, valid: ValidUpdate | MaskedUpdate, *, bytes_up: int) -> Contribution:
+        """Of an update that counts; nobody knows the norm of a masked one."""
         covered = valid.coverage
         return cls(
             "accepted",
             loss=valid.loss,
-            norm=valid.norm,
+            norm=getattr(valid, "norm", None),
             trained=covered.trained,
             held=covered.held,
             bytes_up=bytes_up,
@@ -62,8 +62,8 @@ class Contribution:
         """What MLflow shows of it as curves; what a client without an update has no value for is left out."""
         always = {"accepted": float(self.fate == "accepted"), "rejected": float(self.fate == "rejected")}
         always |= {"bytes_up": float(self.bytes_up), "bytes_down": float(self.bytes_down)}
-        if self.loss is None or self.norm is None:
+        if self.loss is None:
             return always
         coverage = self.trained / self.held if self.held else 0.0
-        learned = {"loss": self.loss, "norm": self.norm, "examples": float(self.trained), "coverage": coverage}
-        return always | learned | {"seconds": self.seconds}
+        learned = {"loss": self.loss, "examples": float(self.trained), "coverage": coverage, "seconds": self.seconds}
+        return always | learned | ({} if self.norm is None else {"norm": self.norm})

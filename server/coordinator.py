@@ -239,6 +239,7 @@ def _register(run: Run, heads: Tensors, result: dict[str, Any]) -> str:
             "preset": run.spec.preset.name,
             "catalogue_version": run.manifest.version,
             "seed": str(run.config.seed),
+            "mode": run.config.mode,
             "run_key": run.folder.name,
         }
         tags |= privacy_tags(result["privacy"])
@@ -251,6 +252,7 @@ def _result(run: Run, final: Checkpoint, heads: Tensors, test: Retrieval, zero_s
     return {
         "run_id": run.folder.name,
         "strategy": run.config.strategy,
+        "mode": run.config.mode,
         "preset": run.spec.preset.name,
         "catalogue_version": run.manifest.version,
         "trainable_parameters": count(heads),

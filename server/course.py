@@ -69,6 +69,8 @@ class Course:
     """Of a private run."""
     spent: Ledger = field(default_factory=Ledger)
     """Before the first round, by the run that this one starts from."""
+    _ledger: Ledger = field(default_factory=Ledger, init=False)
+    """Before the round that is played."""
     ended_early: str = field(default="", init=False)
     """Why not all rounds were played; "" where they were."""
 
@@ -85,6 +87,7 @@ class Course:
             self.rounds.strategy.load_state_dict(last.optimiser)
             self._log_what_is_missing(last)
             self.on_round(last.reports)
+        self.rounds.before_unmasking = self._pay
         current = last or Checkpoint(initial, {}, Memory(), (), best_round=0, ledger=self.spent)
         while current.round < self.teller.total and self._may_go_on(current):
             current = self._round(current)
@@ -94,7 +97,7 @@ class Course:
         if self.budget is None:
             return True
         try:
-            self.budget.require_round(current.ledger)
+            self._require(current.ledger, current.round + 1)
         except PrivacyBudgetExhausted as exhausted:
             if not current.round:
                 raise
@@ -107,12 +110,14 @@ class Course:
     def _round(self, before: Checkpoint) -> Checkpoint:
         number, began = before.round + 1, time.monotonic()
         self.teller.say("rounds", message=f"round {number} begins")
+        self._ledger = before.ledger
         outcome = self.rounds.play(before.state, before.memory, round_number=number)
         state, memory = outcome.total.new_state(), outcome.total.memory()
         combined = time.monotonic()
         val = self.evaluator.evaluate(state, "val")
         now = time.monotonic()
-        ledger = self.budget.after_round(before.ledger) if self.budget else before.ledger
+        times = max(1, self.folder.unmaskings(number)) if self.budget else 1
+        ledger = self.budget.after_round(before.ledger, times=times) if self.budget else before.ledger
         report = round_report(
             number,
             outcome,
@@ -138,6 +143,17 @@ class Course:
         log.info("a round is complete", round=number, recall_at_10=report.recall_at_10, **counts)
         self.teller.say("rounds", message=f"recall@10 {val.recall_at_10:.3f} on val")
         return after
+
+    def _require(self, ledger: Ledger, number: int) -> None:
+        """Raise PrivacyBudgetExhausted unless the budget allows to know a sum of this round, or another one of it."""
+        if self.budget is not None:
+            self.budget.require_round(ledger, times=self.folder.unmaskings(number) + 1)
+
+    def _pay(self, number: int) -> None:
+        """Charge a confidential round before its sum is known: a coordinator that is killed then has had it."""
+        if self.budget is not None:
+            self._require(self._ledger, number)
+            self.folder.note_unmasking(number)
 
     def _log(self, report: RoundReport, reports: tuple[RoundReport, ...]) -> None:
         # Curves cannot say why an update was refused. The file comes first: the metrics say that both are there.

@@ -8,7 +8,7 @@ and a sum of floats is then the same bit for bit however fast each client was.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,8 @@ from federation.config import FederationConfig
 from server.wave_folder import Order
 
 __all__ = [
-    "Client", "Grid", "Mailbox", "Message", "Node", "Reply", "RoundTask", "preflight_question", "publishing_question",
-    "read_reply", "texts",
+    "Client", "Content", "Grid", "Mailbox", "Message", "Node", "RecordDict", "Reply", "RoundTask",
+    "preflight_question", "publishing_question", "read_reply", "texts",
 ]  # fmt: skip
 POLL_S = 0.25
 LOOK_S = 2.0
@@ -28,6 +28,8 @@ LOOK_S = 2.0
 SPARE_S = 60.0
 MAX_REASON = 300
 QUESTION, TRAINING, PUBLISHING = MessageType.QUERY, MessageType.TRAIN, f"{MessageType.QUERY}.publish"
+ADVERTISING, SHARING = f"{MessageType.QUERY}.masking_keys", f"{MessageType.QUERY}.masking_shares"
+MASKING, REVEALING = f"{MessageType.TRAIN}.masked", f"{MessageType.QUERY}.masking_reveal"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Reply:
     arrays: ArrayRecord | None = None
     metrics: Mapping[str, object] = field(default_factory=dict)
     receipt: Mapping[str, object] = field(default_factory=dict)
+    records: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """All that it sent beside these, by name."""
     failure: str = ""
     """Why there is no update; "" where there seems to be one."""
     is_silent: bool = False
@@ -76,6 +80,18 @@ class RoundTask:
 
     def content(self, arrays: ArrayRecord) -> RecordDict:
         """The message: the state, and what to do with it."""
+        return RecordDict({"arrays": arrays, "config": self._about()})
+
+    def question(self, *, arrays: ArrayRecord | None = None, **records: Mapping[str, Any]) -> RecordDict:
+        """A message of a masked round: what it is about, these records, and the state where there is one."""
+        told = RecordDict({"config": self._about()})
+        for name, values in records.items():
+            told[name] = ConfigRecord(dict(values))
+        if arrays is not None:
+            told["arrays"] = arrays
+        return told
+
+    def _about(self) -> ConfigRecord:
         values: dict[str, Any] = self.config.to_run_config() | {
             "run": self.run,
             "round": self.round,
@@ -83,7 +99,10 @@ class RoundTask:
             "catalogue-version": self.catalogue_version,
             "base-hash": self.base_hash,
         }
-        return RecordDict({"arrays": arrays, "config": ConfigRecord(values)})
+        return ConfigRecord(values)
+
+
+Content = RecordDict | Callable[[Client], RecordDict]
 
 
 @dataclass
@@ -102,20 +121,24 @@ class Mailbox:
         ]
 
     def ask(
-        self, clients: Sequence[Client], content: RecordDict, *, kind: str, group: str, deadline_s: float
+        self, clients: Sequence[Client], content: Content, *, kind: str, group: str, deadline_s: float
     ) -> Iterator[tuple[Client, Message | None, str]]:
         """Send ``content`` to all, and yield each client with its reply, or with None and the reason, in this order.
+
+        What is sent is the same for all, or made for each.
 
         The deadline is that of all together. Once it is over, what has come meanwhile is still yielded.
         """
         deadline = time.monotonic() + deadline_s
         # A late reply shall still be seen and counted, as long as another deadline.
         ttl = 2 * deadline_s + SPARE_S
+        contents = [content(client) if callable(content) else content for client in clients]
         messages = [
-            Message(content, dst_node_id=c.node.node_id, message_type=kind, group_id=group, ttl=ttl) for c in clients
+            Message(made, dst_node_id=client.node.node_id, message_type=kind, group_id=group, ttl=ttl)
+            for client, made in zip(clients, contents, strict=True)
         ]
         ids = list(self.grid.push_messages(messages)) if messages else []
-        del content, messages
+        del content, contents, messages
         forgotten = time.monotonic() + ttl
         self._overdue |= {i: (client.name, forgotten) for client, i in zip(clients, ids, strict=True) if i}
         look = _Look(self)
@@ -207,6 +230,7 @@ def read_reply(client: Client, message: Message | None, reason: str) -> Reply:
         content.array_records.get("arrays"),
         dict(content.metric_records.get("metrics") or {}),
         dict(content.config_records.get("receipt") or {}),
+        {name: dict(record) for name, record in content.config_records.items()},
     )
 
 

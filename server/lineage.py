@@ -84,6 +84,7 @@ def _run(run: Run, url: str) -> dict[str, Any]:
         # The parameters are those of the beginning; a run that went on by newer code has that in its tag.
         "code_version": run.tags.get("code_version") or run.params.get("code_version"),
         "sources_sha256": run.params.get("sources_sha256"),
+        "mode": run.params.get("mode"),
         "privacy": run.params.get("privacy"),
         "epsilon": run.metrics.get("epsilon"),
         "started_from": run.params.get("start-from") or None,

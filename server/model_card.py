@@ -8,7 +8,15 @@ from catalog.manifest import CatalogueManifest
 from federation.config import FederationConfig
 from server.provenance import Provenance
 
-NO_PRIVACY = "none: updates travel encrypted, and the coordinator sees each client's as it is"
+MODES = {
+    "robust": "robust: updates travel encrypted, and the coordinator sees and validates each client's as it is",
+    "confidential": "confidential: updates are masked, and the coordinator learned their sum in each round alone",
+}
+NOISE = {
+    "central": "The coordinator added it: it holds for who sees the models; the coordinator sees each client's update",
+    "shares": "Each client added its share before it masked: it holds for who sees the models, and for the coordinator",
+}
+NO_PRIVACY = "none: no noise, so the model may tell what any one client trained on"
 
 
 def model_card(
@@ -51,6 +59,7 @@ Round {result["chosen_round"]} was best on val and is this version.{_ended_early
 | code | `{made_by.code_version}` (sources, SHA-256: `{made_by.sources_sha256}`) |
 | MLflow run | `{result["mlflow"]["run_id"]}`, one nested run a client |
 | traffic | {up / 1e6:,.1f} MB from the clients, {down / 1e6:,.1f} MB to them |
+| mode | {MODES[config.mode]} |
 | privacy | {_privacy(result["privacy"])} |
 
 | client | products | rounds in which its update counted |
@@ -75,7 +84,7 @@ def _privacy(told: dict[str, Any]) -> str:
     return (
         f"{told['mode']}, epsilon {told['epsilon']:.3g} at delta {told['delta']:g} over {told['rounds']} rounds: each "
         f"client's update clipped to {told['clip_norm']:g}, noise of {told['noise_multiplier']:g} clip norms on their "
-        "sum. It holds for who sees the models; the coordinator sees each client's update as it is"
+        f"sum. {NOISE[told['noise']]}"
     )
 
 
@@ -85,4 +94,4 @@ def _ended_early(result: dict[str, Any]) -> str:
 
 
 def _accepted(result: dict[str, Any], client: str) -> int:
-    return sum(client in entry["norms"] for entry in result["rounds"])
+    return sum(client in entry["norms"] or client in entry["coverage"] for entry in result["rounds"])

@@ -24,27 +24,33 @@ class PrivacyBudget:
         """The budget of a run; None where it is not private."""
         return cls(config) if config.is_private else None
 
-    def require_round(self, ledger: Ledger) -> None:
+    def require_round(self, ledger: Ledger, *, times: int = 1) -> None:
         """Insist that one more round fits, before anybody is asked for an update.
+
+        Args:
+            ledger: of the rounds before it.
+            times: how often its sum will have been known, where it is unmasked more than once.
 
         Raises:
             PrivacyBudgetExhausted: it does not.
         """
-        if not self.allows_round(ledger):
-            epsilon = self.epsilon(self.after_round(ledger))
+        if not self.allows_round(ledger, times=times):
+            epsilon = self.epsilon(self.after_round(ledger, times=times))
             raise PrivacyBudgetExhausted(
                 f"{ledger.rounds} rounds have cost epsilon {self.epsilon(ledger):.3g}; one more would bring it to "
                 f"{epsilon:.3g} at delta {self.config.delta:g}, the budget is {self.config.epsilon_budget:g}.",
                 hint="In a new run: more noise-multiplier, fewer rounds, or a larger epsilon-budget.",
             )
 
-    def allows_round(self, ledger: Ledger) -> bool:
+    def allows_round(self, ledger: Ledger, *, times: int = 1) -> bool:
         """Whether one more round fits."""
-        return self.epsilon(self.after_round(ledger)) <= self.config.epsilon_budget
+        return self.epsilon(self.after_round(ledger, times=times)) <= self.config.epsilon_budget
 
-    def after_round(self, ledger: Ledger) -> Ledger:
-        """The ledger after one more round."""
-        return ledger.after(self.config.noise_multiplier)
+    def after_round(self, ledger: Ledger, *, times: int = 1) -> Ledger:
+        """The ledger after one more round: each sum of it that was known is charged."""
+        for _ in range(times):
+            ledger = ledger.after(self.config.noise_multiplier)
+        return ledger
 
     def epsilon(self, ledger: Ledger) -> float:
         """What a ledger comes to at the run's delta."""
@@ -55,6 +61,8 @@ class PrivacyBudget:
         config = self.config
         return {
             "mode": config.privacy,
+            # By the coordinator to the sum, or by each client to its own update.
+            "noise": "shares" if config.is_confidential else "central",
             "epsilon": self.epsilon(ledger),
             "delta": config.delta,
             "noise_multiplier": config.noise_multiplier,

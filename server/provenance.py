@@ -13,7 +13,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[1]
 GIT_S = 10.0
 NO_PRIVACY = "none"
-"""Updates travel encrypted, and the coordinator sees each one: no masking, no noise."""
+"""No noise: the model may tell what any one client trained on."""
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,15 @@ class RoundReport:
     """ISO 8601, in UTC; "" in reports of older runs."""
     contributions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Client → what came of it, as `Contribution` names it; each that was chosen."""
+    masking: dict[str, Any] = field(default_factory=dict)
+    """Of a confidential round: the threshold, how many were left after each stage, who dropped out at which."""
     epsilon: float | None = None
     """What a private run has cost up to and with this round, at its delta; None: it is not private."""
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """Whose updates count; in a confidential round nobody knows their norms."""
+        return tuple({**self.norms, **self.coverage})
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -129,5 +136,6 @@ def round_report(
         contributions={
             name: replace(found, bytes_down=outcome.sent_to[name]).as_dict() for name, found in contributions.items()
         },
+        masking=dict(total.masking),
         epsilon=epsilon,
     )

@@ -17,11 +17,12 @@ from server.aggregation import RoundSum
 from server.errors import QuorumMissed
 from server.exchange import TRAINING, Client, Mailbox, RoundTask, read_reply
 from server.gathering import Roster
+from server.masking import MaskedAttempt
 from server.memory import Memory
 from server.validation import Rules, outliers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from federation.config import FederationConfig
 
@@ -58,6 +59,8 @@ class Rounds:
     mailbox: Mailbox
     roster: Roster
     strategy: Strategy
+    before_unmasking: Callable[[int], None] = lambda _: None
+    """Told the number of a confidential round whose sum is about to be known; may refuse."""
     _late: list[str] = field(default_factory=list, init=False)
     _told: float = field(default=0.0, init=False)
 
@@ -100,11 +103,14 @@ class Rounds:
         self, rules: Rules, chosen: Sequence[str], clients: Sequence[Client], sent_to: Counter[str]
     ) -> RoundSum:
         """Ask ``clients``, and add to ``sent_to`` the bytes for each; returns the sum over their valid updates."""
+        if self._config.is_confidential:
+            needed = self._config.replies_needed(len(chosen))
+            masked = MaskedAttempt(rules, self.mailbox, self.strategy, needed, sent_to, self._tell)
+            masked.before_unmasking = self.before_unmasking
+            _miss(masked.total, chosen, clients)
+            return masked.play(clients)
         total = RoundSum(rules, self.strategy)
-        online = {client.name for client in clients}
-        for name in chosen:
-            if name not in online:
-                total.miss(name, "not online")
+        _miss(total, chosen, clients)
         content = rules.task.content(to_record(rules.state, encoding=self._config.encoding_down))
         size = record_bytes(content.array_records["arrays"])
         sent_to.update({client.name: size for client in clients})
@@ -129,7 +135,7 @@ class Rounds:
 
     def _stand_out(self, total: RoundSum) -> bool:
         # Where the run is private, one update may not decide whether another counts: see validation.py.
-        if self._config.is_private:
+        if self._config.counts_alike:
             return False
         found = outliers(total.paces, norm_bound=self._config.norm_bound)
         if found:
@@ -150,3 +156,11 @@ class Rounds:
     @property
     def _config(self) -> FederationConfig:
         return self.roster.config
+
+
+def _miss(total: RoundSum, chosen: Sequence[str], clients: Sequence[Client]) -> None:
+    """Note who was chosen and cannot be asked."""
+    online = {client.name for client in clients}
+    for name in chosen:
+        if name not in online:
+            total.miss(name, "not online")

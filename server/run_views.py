@@ -122,7 +122,7 @@ def clients_of(report: RoundReport) -> tuple[ClientInRound, ...]:
     for fate, entries in told:
         fates |= {client_of(entry): (fate, ATTEMPT.sub("", entry, count=1).partition(": ")[2]) for entry in entries}
     # Last: who was rejected in a first attempt may have been accepted in the second.
-    fates |= dict.fromkeys(report.norms, ("accepted", ""))
+    fates |= dict.fromkeys(report.accepted, ("accepted", ""))
     return tuple(_client(report, name, *fates[name]) for name in sorted(fates))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from catalog.manifest import CatalogueManifest
 from federation.config import PRIVATE_CLIENTS, FederationConfig
 from federation.errors import FederationConfigError
+from federation.masking.session import MOST
 from server.errors import ClientUnknown
 
 
@@ -38,10 +39,16 @@ def wanted_clients(config: FederationConfig, products: Mapping[str, int]) -> tup
             hint=f"Its clients are {', '.join(sorted(products))}.",
         )
     wanted = config.client_names or tuple(sorted(products))
-    if config.is_private and len(wanted) < PRIVATE_CLIENTS:
+    kind = "confidential" if config.is_confidential else "private"
+    if config.counts_alike and len(wanted) < PRIVATE_CLIENTS:
         raise FederationConfigError(
-            f"The run is about {len(wanted)} clients, a private one needs {PRIVATE_CLIENTS}.",
+            f"The run is about {len(wanted)} clients, a {kind} one needs {PRIVATE_CLIENTS}.",
             hint="With fewer, each knows too much of what the others sent.",
+        )
+    if config.is_confidential and config.sample * len(wanted) > MOST:
+        raise FederationConfigError(
+            f"A round would ask {config.sample * len(wanted):.0f} clients, a confidential one has {MOST} at most.",
+            hint="Set sample lower: every client exchanges keys with each other.",
         )
     return wanted
 

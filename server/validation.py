@@ -27,11 +27,12 @@ import numpy as np
 from federation.config import FederationConfig
 from federation.errors import UpdateRejected
 from federation.tensors import Tensors, count
-from federation.wire import unpack
+from federation.wire import unpack, unpack_lanes
 from server.memory import MIN_PACES, Memory
 
 if TYPE_CHECKING:
-    from federation.wire import EncodedUpdate
+    from federation.masking.masks import Lanes
+    from federation.wire import ArrayRecord, EncodedUpdate
     from server.exchange import Reply, RoundTask
 
 ADAM_STRETCH = 0.1 / math.sqrt(0.001)
@@ -72,6 +73,17 @@ class ValidUpdate:
 
 
 @dataclass(frozen=True)
+class MaskedUpdate:
+    """An update of a confidential round: what its client says of it, and the update under its masks."""
+
+    client: str
+    lanes: Lanes
+    coverage: Coverage
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Rules:
     """What the updates of one attempt at a round are held against."""
 
@@ -93,23 +105,23 @@ class Rules:
         Raises:
             UpdateRejected: saying what is wrong.
         """
-        if reply.failure:
-            raise UpdateRejected(reply.failure)
-        if reply.arrays is None or not reply.metrics:
-            raise UpdateRejected("the reply holds no update")
-        self._check_receipt(reply)
-        coverage = self._check_coverage(reply)
-        loss = reply.metrics.get("loss")
-        if not isinstance(loss, float) or not math.isfinite(loss):
-            raise UpdateRejected(f"loss is {loss!r}.")
-        update = unpack(reply.arrays, like=self.state, encoding=self.task.config.encoding)
+        arrays, coverage, loss, seconds = self._check_words(reply)
+        update = unpack(arrays, like=self.state, encoding=self.task.config.encoding)
         norm, pace = self._check_norm(update, coverage.trained)
         digest = update.digest()
         is_known = digest in self.memory.digests or digest in accepted
         if is_known and not self.task.config.is_private:
             raise UpdateRejected("The same update was accepted before: it is a replay.")
-        seconds = sum(_seconds(reply.metrics.get(name)) for name in ("encode-seconds", "train-seconds"))
         return ValidUpdate(reply.client, update, coverage, loss, norm, pace, digest, seconds)
+
+    def check_masked(self, reply: Reply) -> MaskedUpdate:
+        """Check one reply of a confidential round: all but the update itself, which nobody can see.
+
+        Raises:
+            UpdateRejected: saying what is wrong.
+        """
+        arrays, coverage, loss, seconds = self._check_words(reply)
+        return MaskedUpdate(reply.client, unpack_lanes(arrays, size=count(self.state)), coverage, loss, seconds)
 
     def bound(self, examples: int) -> float:
         """The longest update that may count from a client that trained on ``examples`` products."""
@@ -125,6 +137,20 @@ class Rules:
     @cached_property
     def _reach(self) -> float:
         return reachable_norm(self.state, self.task.config)
+
+    def _check_words(self, reply: Reply) -> tuple[ArrayRecord, Coverage, float, float]:
+        """The arrays, not looked at; and of what the client says, what it trained on, its loss, and the seconds."""
+        if reply.failure:
+            raise UpdateRejected(reply.failure)
+        if reply.arrays is None or not reply.metrics:
+            raise UpdateRejected("the reply holds no update")
+        self._check_receipt(reply)
+        coverage = self._check_coverage(reply)
+        loss = reply.metrics.get("loss")
+        if not isinstance(loss, float) or not math.isfinite(loss):
+            raise UpdateRejected(f"loss is {loss!r}.")
+        seconds = sum(_seconds(reply.metrics.get(name)) for name in ("encode-seconds", "train-seconds"))
+        return reply.arrays, coverage, loss, seconds
 
     def _check_receipt(self, reply: Reply) -> None:
         """Insist that the update is about this attempt at this round of this run, from this base."""

@@ -39,9 +39,9 @@ FENCES = {
     "strawberry": ("api",),
     "fastapi": ("api",),
     "jose": ("security/tokens.py",),
-    "cryptography": ("security",),
+    "cryptography": ("security", "federation/masking"),
     "flwr": (
-        *("clients/app.py", "clients/superexec.py", "server/app.py", "server/exchange.py"),
+        *("clients/app.py", "clients/masking.py", "clients/superexec.py", "server/app.py", "server/exchange.py"),
         *("federation/strategies", "federation/wire.py"),
     ),
     "airflow": ("dags",),

@@ -53,6 +53,7 @@ def _facts(found: dict[str, Any]) -> Iterator[tuple[str, object]]:
     yield "code", run["code_version"]
     yield "catalogue", f"{data['catalogue_version']}, {data['source'] or 'source not known any more'}"
     yield "data manifest", f"{data['manifest_sha256']} ({data['state']})" if data["manifest_sha256"] else None
+    yield "mode", run["mode"]
     yield "privacy", run["privacy"]
     yield "traffic", _traffic(run["traffic"])
 

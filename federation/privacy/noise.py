@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from federation.config import FederationConfig
 from federation.tensors import Tensor32, Tensors
@@ -30,8 +32,10 @@ class GaussianNoise:
 
     @classmethod
     def of(cls, config: FederationConfig) -> GaussianNoise | None:
-        """What a run adds to the sum of its updates; None where it adds nothing."""
-        return cls(config.noise_multiplier * config.clip_norm) if config.is_private else None
+        """What the coordinator adds to the sum of a run's updates; None where it adds nothing."""
+        if not config.is_private or config.is_confidential:
+            return None
+        return cls(config.noise_multiplier * config.clip_norm)
 
     def add_to(self, tensors: Tensors, *, divided_by: float = 1.0) -> None:
         """Add noise to every value, in place.
@@ -40,12 +44,32 @@ class GaussianNoise:
             tensors: the sum, or what it was divided by: a mean over ``divided_by`` updates has that much less noise.
             divided_by: above 0.
         """
-        # Not from the run's seed, which every client knows: who knows the noise can take it off.
-        generator = np.random.Generator(np.random.Philox(key=secrets.randbits(KEY_BITS)))
+        generator = _generator()
         for array in tensors.values():
             for values in _blocks(array):
                 # Drawn and added in double precision: fp32 draws have few values, and their gaps tell what was added.
                 values += self.std / divided_by * generator.standard_normal(values.shape)
+
+
+def noise_of_each(config: FederationConfig, *, terms: int) -> float:
+    """Standard deviation of what each client adds to its own update in a confidential run; 0 where it is not private.
+
+    The sum has ``terms`` terms or more. Each client knows its own noise, and can take it off: what the others add,
+    ``terms`` − 1 of them at least, is as wide as the run declares.
+    """
+    if not config.is_private:
+        return 0.0
+    return config.noise_multiplier * config.clip_norm / math.sqrt(terms - 1)
+
+
+def rounded_noise(size: int, std: float) -> NDArray[np.int64]:
+    """(size,) Gaussian noise in whole steps, of a standard deviation of ``std`` steps, which are many."""
+    return np.rint(std * _generator().standard_normal(size)).astype(np.int64)
+
+
+def _generator() -> np.random.Generator:
+    # Not from the run's seed, which every client knows: who knows the noise can take it off.
+    return np.random.Generator(np.random.Philox(key=secrets.randbits(KEY_BITS)))
 
 
 def _blocks(array: Tensor32) -> Iterator[Tensor32]:

@@ -37,7 +37,7 @@ def client_gauges(reports: Sequence[RoundReport], *, waited_for: Iterable[str], 
             travelled.update({(name, direction): traffic[direction] for direction in ("up", "down")})
         if report.ended_at:
             ended = datetime.fromisoformat(report.ended_at).timestamp()
-            heard |= {(name,): ended for name in (*report.norms, *map(client_of, report.rejections))}
+            heard |= {(name,): ended for name in (*report.accepted, *map(client_of, report.rejections))}
         norms |= {(name,): norm for name, norm in report.norms.items()}
         recall |= {(name,): value for name, value in report.recall_by_client.items()}
         for name, held in report.coverage.items():
@@ -50,7 +50,7 @@ def client_gauges(reports: Sequence[RoundReport], *, waited_for: Iterable[str], 
 
 
 def _outcomes(report: RoundReport) -> Iterator[tuple[str, str]]:
-    yield from ((name, "accepted") for name in report.norms)
+    yield from ((name, "accepted") for name in report.accepted)
     yield from ((client_of(entry), "rejected") for entry in report.rejections)
     yield from ((client_of(entry), "silent") for entry in report.silent)
     yield from ((name, "late") for name in report.late_clients)

@@ -51,7 +51,7 @@ def test_receipt_says_what_left(settings: Settings, log: Path) -> None:
     told = {name: found[name] for name in ("client", "what", "run", "round", "clip_norm", "privacy", "mode", "told")}
     assert told == {
         "client": "aurora", "what": "update", "run": "run-1", "round": 2, "clip_norm": 0.5, "privacy": "client-level",
-        "mode": "visible", "told": {"num-examples": 17, "loss": 0.25},
+        "mode": "robust", "told": {"num-examples": 17, "loss": 0.25},
     }  # fmt: skip
     assert {path.stat().st_mode & 0o777 for path in (log, log.parent / FILE)} == {0o600}
 

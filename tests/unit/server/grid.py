@@ -88,6 +88,11 @@ class FakeGrid(Grid):
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         raise NotImplementedError
 
+    @property
+    def sent_kinds(self) -> list[str]:
+        """Of all messages, in order."""
+        return [message.metadata.message_type for message in self.pushed]
+
     def sent(self, kind: str) -> list[int]:
         """The nodes that were sent messages of a kind, in order."""
         return [m.metadata.dst_node_id for m in self.pushed if m.metadata.message_type == kind]

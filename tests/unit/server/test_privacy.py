@@ -235,8 +235,8 @@ def test_checkpoint_of_a_release_without_privacy_has_spent_nothing(tmp_path: Pat
 def test_result_and_tags_say_what_is_promised_and_nothing_where_nothing_is() -> None:
     told = told_privacy(PRIVATE, Ledger(((2.0, 4),)))
     assert told == {
-        "mode": "client-level", "epsilon": PRICES[3], "delta": 1e-5, "noise_multiplier": 2.0, "clip_norm": 0.5,
-        "epsilon_budget": 6.0, "rounds": 4, "ledger": [[2.0, 4]],
+        "mode": "client-level", "noise": "central", "epsilon": PRICES[3], "delta": 1e-5, "noise_multiplier": 2.0,
+        "clip_norm": 0.5, "epsilon_budget": 6.0, "rounds": 4, "ledger": [[2.0, 4]],
     }  # fmt: skip
     expected = {"epsilon": f"{PRICES[3]:.6g}", "delta": "1e-05", "noise_multiplier": "2", "clip_norm": "0.5"}
     assert privacy_tags(told) == expected
