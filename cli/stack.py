@@ -14,6 +14,7 @@ from cli.output import stderr
 from cli.session import ADMIN, ADMIN_PASSWORD
 from core.errors import TejidoError
 from deployment.stores import ensure_admin
+from embedded.layout import Parts
 from embedded.memory import PeakMemory
 from embedded.running import Event
 from embedded.stack import Stack
@@ -35,6 +36,14 @@ def open_stack(state: Path, clients: Sequence[str]) -> Iterator[tuple[Stack, Pea
             raise
         finally:
             stderr.print("Stopping the services …")
+
+
+@contextmanager
+def open_parts(state: Path, clients: Sequence[str], parts: Parts) -> Iterator[Stack]:
+    """Some services of a stack, for as long as a command needs them."""
+    stderr.print(f"[bold]Starting what is needed[/]; state and logs in {state}", highlight=False)
+    with Stack(state, clients, parts=parts, tell=_tell) as stack:
+        yield stack
 
 
 def show_addresses(stack: Stack) -> None:
