@@ -131,8 +131,11 @@ def read_policy(path: Path) -> Policy:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors())
         raise PolicyInvalid(path, why=wrong) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise PolicyInvalid(path, why=str(error) or type(error).__name__) from None
+    except OSError as error:
+        # Its text names the folder, which is told to nobody.
+        raise PolicyInvalid(path, why=error.strerror or type(error).__name__) from None
+    except (ValueError, RecursionError) as error:
+        raise PolicyInvalid(path, why=str(error)) from None
 
 
 def check(policy: Policy, asked: Asked, *, now: datetime | None = None) -> None:
