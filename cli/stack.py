@@ -21,12 +21,12 @@ from embedded.stack import Stack
 
 
 @contextmanager
-def open_stack(state: Path, clients: Sequence[str]) -> Iterator[tuple[Stack, PeakMemory]]:
+def open_stack(state: Path, clients: Sequence[str], parts: Parts | None = None) -> Iterator[tuple[Stack, PeakMemory]]:
     """The running stack and its memory meter; everything has ended when the block is left."""
     stderr.print(
         f"[bold]Starting the services[/] for {len(clients)} clients; state and logs in {state}", highlight=False
     )
-    with PeakMemory() as memory, Stack(state, clients, tell=_tell) as stack:
+    with PeakMemory() as memory, Stack(state, clients, parts=parts, tell=_tell) as stack:
         ensure_admin(stack.settings().required("postgres_dsn"), stack.state.secret(ADMIN_PASSWORD))
         try:
             yield stack, memory

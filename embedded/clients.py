@@ -171,7 +171,9 @@ class Clients:
         if is_running:
             services = self._described()["services"]
             number = int(services[f"s3-{wanted.bucket}"]["url"].rpartition(":")[2])
-            superlink = services.get("superlink", {}).get("url", "").removeprefix("https://")
+            # Who is elsewhere comes through the gate, where there is one.
+            slug = "gate" if wanted.is_elsewhere and "gate" in services else "superlink"
+            superlink = services.get(slug, {}).get("url", "").removeprefix("https://")
             return Port("S3", number, number), superlink or f"{LOOPBACK}:{SUPERLINK_PORT}"
         ports = Ports(self._state.run / "ports.json")
         try:

@@ -20,6 +20,7 @@ from embedded.environments import (
     write_first_policy,
 )
 from embedded.errors import ClientsInvalid
+from embedded.gate import Gate
 from embedded.mlflow import Mlflow
 from embedded.object_store import ObjectStore
 from embedded.ports import Port, Ports
@@ -41,6 +42,8 @@ class Parts:
     airflow: bool = True
     federation: bool = True
     api: bool = True
+    gate: str = ""
+    """Address at which clients on other machines reach the SuperLink's Fleet API; "": none does."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,8 @@ def lay_out(
     if parts.federation:
         superlink = SuperLink(state=state, port=port("Flower SuperLink", 8000), platform_env=platform_env_path(state))
         services.append(superlink)
+        if parts.gate:
+            services.append(Gate(state=state, host=parts.gate, port=port("Gate", 8443), superlink=superlink))
         for i, name in enumerate(names):
             services += () if name in elsewhere else _client_nodes(state, name, i, superlink, port)
     if parts.api:
