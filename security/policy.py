@@ -25,6 +25,8 @@ MAX_BYTES = 65_536
 SPAN = re.compile(r"(\d\d:\d\d)-(\d\d:\d\d)")
 VISIBLE = "visible"
 """The mode of a run that says nothing of it."""
+OTHER_NAMES = {"robust": VISIBLE}
+"""A run's config names its mode by what the coordinator does with the updates, a policy by who sees them."""
 TEMPLATE = """\
 # What {name} takes part in. Nobody but {name} writes this file; its own programs check it before anything is trained,
 # and again before anything leaves. `tejido client policy check FILE` says whether it can be read.
@@ -173,7 +175,8 @@ def _check_settings(policy: Policy, asked: Asked) -> None:
             raise PolicyRefused("trainable", f"{_short(trainable)} would be trained")
     if asked.is_training or "mode" in values:
         mode = values.get("mode", VISIBLE)
-        if mode not in policy.modes:
+        seen = OTHER_NAMES.get(mode, mode) if isinstance(mode, str) else None
+        if seen not in policy.modes:
             raise PolicyRefused("modes", f"the run is {_short(mode)}")
     if asked.is_training or "rounds" in values:
         for name in ("rounds", "round") if asked.is_training else ("rounds",):

@@ -83,7 +83,7 @@ def test_what_the_rules_allow_is_allowed() -> None:
         ({"min_noise_multiplier": 1.0}, {"privacy": "client-level", "noise-multiplier": 1.0}, ""),
     ],
 )
-def test_each_rule_refuses_by_its_name(rules: dict[str, Any], values: dict[str, object], rule: str) -> None:
+def test_each_rule_refuses_by_its_name(rules: dict[str, Any], values: dict[str, Any], rule: str) -> None:
     assert refused(policy(**rules), asked(**values)) == rule
 
 
@@ -95,6 +95,12 @@ def test_a_round_s_message_that_leaves_a_setting_out_is_refused(name: str) -> No
 def test_a_run_that_says_nothing_of_its_mode_is_visible() -> None:
     assert not refused(policy(), without("mode"))
     assert refused(policy(modes=["confidential"]), without("mode")) == "modes"
+
+
+def test_a_robust_run_is_one_whose_updates_are_visible() -> None:
+    assert not refused(policy(), asked(mode="robust"))
+    assert refused(policy(modes=["confidential"]), asked(mode="robust")) == "modes"
+    assert not refused(policy(modes=["confidential"]), asked(mode="confidential"))
 
 
 def test_a_question_is_held_against_what_it_says_and_may_say_nothing() -> None:

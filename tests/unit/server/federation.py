@@ -101,8 +101,12 @@ def refusing(message: Message) -> Message:
 
 def forbidding(message: Message) -> Message:
     """A client whose own policy does not allow it."""
-    told = {"code": "security.policy_refused", "message": 'The policy refuses, rule "hours".', "hint": ""}
-    return Message(RecordDict({"refusal": ConfigRecord(told)}), reply_to=message)
+    told: dict[str, Any] = {
+        "code": "security.policy_refused",
+        "message": 'The policy refuses, rule "hours".',
+        "hint": "",
+    }
+    return Message(RecordDict({"refusal": ConfigRecord(dict(told))}), reply_to=message)
 
 
 def crashing(message: Message) -> Message:
