@@ -12,7 +12,7 @@ from api.body import BodyLimit
 from api.context import Services
 from api.headers import SecurityHeaders
 from api.requests import Requests
-from api.schema import make_schema
+from api.schema import make_executor
 from api.tracing import trace_requests
 from api.wiring import connected
 from core.logs import configure_logs
@@ -64,7 +64,7 @@ def create_app(services: Services | None = None) -> FastAPI:
         title="Tejido", version="0.1.0", description=DESCRIPTION, lifespan=_lifespan, docs_url=None, redoc_url=None
     )
     app.state.services = found
-    app.state.schema = make_schema(introspection=found.introspection)
+    app.state.executor = make_executor(introspection=found.introspection)
     error_responses.install(app)
     # The last one added is the outermost: every answer bears the headers, that of the limit too.
     app.add_middleware(BodyLimit)

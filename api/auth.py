@@ -14,15 +14,19 @@ from pydantic import BaseModel
 
 from api.context import services_of
 from api.limits import LoginLimits
-from api.ports import Users
+from api.ports import Audit, Machines, Users
 from api.sessions import Sessions, TokenPair
+from core.names import CLIENT_NAME
 from security.errors import Unauthenticated
 from security.passwords import hash_password, needs_rehash, password_matches
-from security.tokens import MAX_LIFETIME_S, Identity
+from security.refresh_tokens import at_rest, is_refresh_token
+from security.tokens import MAX_LIFETIME_S, AccessTokens, Identity
 
 MAX_USERNAME_CHARS = 128
 CONCURRENT_LOGINS = 2
 CONCURRENT_RENEWALS = 4
+MACHINE_LIFETIME_S = 5 * 60
+"""Of a program's token: one that was removed is let in no longer than that."""
 
 router = APIRouter(tags=["authentication"])
 # Only tells /docs how to log in; `identity_of` is what verifies.
@@ -55,6 +59,14 @@ class IssuedTokens(BaseModel):
         )
 
 
+class MachineToken(BaseModel):
+    """An access token of a program, which has no session: it shows its secret again."""
+
+    access_token: str
+    token_type: str = "bearer"  # noqa: S105 - the scheme's name, no secret
+    expires_in: int = MACHINE_LIFETIME_S
+
+
 @dataclass(frozen=True)
 class Logins:
     """Turns a name and a password into a session."""
@@ -62,6 +74,7 @@ class Logins:
     users: Users
     limits: LoginLimits
     sessions: Sessions
+    audit: Audit
 
     def log_in(self, username: str, password: str, address: str) -> TokenPair:
         """The first tokens of a new session. Costs about 20 ms of a core.
@@ -73,11 +86,41 @@ class Logins:
         self.limits.admit(username, address)
         user = self.users.user(username) if _may_be_a_name(username) else None
         if not password_matches(user.password_hash if user else None, password) or user is None:
+            # A name that nobody has may be a password, typed into the wrong field.
+            self.audit.append("login_refused", user.username if user else "nobody", address=address)
             raise Unauthenticated("login refused")
         self.limits.succeeded(username)
         if needs_rehash(user.password_hash):
             self.users.put_user(user.username, hash_password(password), user.roles, client=user.client)
-        return self.sessions.begin(user.username, user.roles, user.client)
+        return self.sessions.begin(user.username, user.roles, user.client, address)
+
+
+@dataclass(frozen=True)
+class MachineLogins:
+    """Turns a program's name and secret into an access token (RFC 6749, 4.4)."""
+
+    machines: Machines
+    limits: LoginLimits
+    tokens: AccessTokens
+    audit: Audit
+
+    def log_in(self, name: str, secret: str, address: str) -> str:
+        """An access token of `MACHINE_LIFETIME_S`.
+
+        Raises:
+            Unauthenticated: no such program, another secret, or its time is over; all look alike.
+            TooManyAttempts, LoginUnavailable: see LoginLimits.
+        """
+        self.limits.admit(f"machine {name}", address)
+        is_one = is_refresh_token(secret) and CLIENT_NAME.fullmatch(name) is not None
+        admitted = self.machines.admit(name, at_rest(secret), address=address) if is_one else None
+        if admitted is None:
+            self.audit.append("login_refused", "a machine", address=address)
+            raise Unauthenticated("machine refused")
+        self.limits.succeeded(f"machine {name}")
+        return self.tokens.issue(
+            f"machine {name}", admitted.roles, client=admitted.client, lifetime_s=MACHINE_LIFETIME_S
+        )
 
 
 def _may_be_a_name(username: str) -> bool:
@@ -92,6 +135,16 @@ async def issue_tokens(request: Request, form: Annotated[OAuth2PasswordRequestFo
     return IssuedTokens.of(
         await run_sync(log_in, form.username, form.password, _address(request), limiter=_login_threads)
     )
+
+
+@router.post("/auth/machine", summary="Log in as a program")
+async def issue_machine_token(
+    request: Request, client_id: Annotated[str, Form()], client_secret: Annotated[str, Form()]
+) -> MachineToken:
+    """Exchange a program's name and secret for a bearer token that lives 5 minutes; ask again for the next one."""
+    log_in = services_of(request).machine_logins.log_in
+    token = await run_sync(log_in, client_id, client_secret, _address(request), limiter=_renewal_threads)
+    return MachineToken(access_token=token)
 
 
 @router.post("/auth/refresh", summary="Renew a session")

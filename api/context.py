@@ -12,7 +12,7 @@ from api.metrics import ApiMetrics
 from security.tokens import Identity
 
 if TYPE_CHECKING:
-    from api.auth import Logins
+    from api.auth import Logins, MachineLogins
     from api.catching_up import CatchingUp
     from api.comparison import Comparison
     from api.curating import Curating
@@ -32,6 +32,7 @@ class Services:
     """The parts that answer requests; made once per process."""
 
     logins: Logins
+    machine_logins: MachineLogins
     sessions: Sessions
     files: Files
     vocabulary: Vocabulary

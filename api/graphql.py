@@ -9,15 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-import strawberry
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import to_json
 from starlette.datastructures import FormData, UploadFile
-from strawberry.exceptions import MissingQueryError
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.types.graphql import OperationType
 
 from api.auth import bearer, identity_of
 from api.body import MAX_GRAPHQL_BYTES
@@ -25,6 +21,7 @@ from api.context import QueryContext, services_of
 from api.errors import RequestInvalid
 from api.guards import check_document, check_variables
 from api.roles import Permission, require
+from api.schema.execution import OperationExecutor
 
 MULTIPART = "multipart/form-data"
 HINT = 'Send {"query": …, "variables": {…}} as application/json.'
@@ -61,17 +58,9 @@ async def graphql(request: Request) -> Response:
     asked = await _read(request)
     check_document(asked.query)
     check_variables(asked.variables)
-    schema: strawberry.Schema = request.app.state.schema
-    try:
-        result = await schema.execute(
-            asked.query,
-            variable_values=asked.variables,
-            context_value=QueryContext(identity, services_of(request)),
-            operation_name=asked.operation_name,
-            allowed_operation_types={OperationType.QUERY, OperationType.MUTATION},
-        )
-    except (InvalidOperationTypeError, CannotGetOperationTypeError, MissingQueryError):
-        _refuse("The body names no query and no mutation.")
+    executor: OperationExecutor = request.app.state.executor
+    context = QueryContext(identity, services_of(request))
+    result = await executor.answer(asked.query, context, variables=asked.variables, name=asked.operation_name)
     answer: dict[str, Any] = {"data": result.data}
     if result.errors:
         answer["errors"] = [error.formatted for error in result.errors]

@@ -60,6 +60,12 @@ class ApiMetrics:
             buckets=BUCKETS_QUERIES,
             registry=registry,
         )
+        self._revoked = Counter(
+            "tejido_api_sessions_revoked",
+            "Sessions that ended because of what was shown for them; `used`: a refresh token came twice.",
+            ("reason",),
+            registry=registry,
+        )
         self._errors = Counter("tejido_api_errors", "Errors that callers were told of.", ("code",), registry=registry)
 
     def watch(self, loaded: Loaded, connections: Connections) -> None:
@@ -87,6 +93,10 @@ class ApiMetrics:
     def encoded_together(self, kind: str, queries: int) -> None:
         """A batch of queries goes through the model."""
         self._together.labels(kind).observe(queries)
+
+    def session_revoked(self, reason: str) -> None:
+        """A refresh token was shown that ended its session, or whose session was over."""
+        self._revoked.labels(reason).inc()
 
     def error(self, code: str) -> None:
         """A caller was told of an error."""

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.audit_log import Kind
 from catalog.filters import ProductFilter
 from catalog.index import ANYTHING, BEGINNING, Answer, IndexVersion, Place, Variety
+from catalog.machines import Admitted
 from catalog.own_products import Embedded, Written
 from catalog.sessions import Begun, Refused, Renewed
 from catalog.store import FacetValue, FashionFile, User
@@ -59,7 +61,7 @@ class Users(Protocol):
 class SessionFamilies(Protocol):
     """Families of refresh tokens; `catalog.sessions.SessionStore` in production."""
 
-    def begin(self, username: str, sha256: bytes, *, idle_s: int, lifetime_s: int) -> Begun:
+    def begin(self, username: str, sha256: bytes, *, idle_s: int, lifetime_s: int, address: str) -> Begun:
         """Begin a family with its first token."""
 
     def renew(self, old_sha256: bytes, new_sha256: bytes, *, idle_s: int) -> Renewed | Refused:
@@ -67,6 +69,20 @@ class SessionFamilies(Protocol):
 
     def revoke(self, sha256: bytes, reason: str) -> str | None:
         """Revoke the family of a token; its id, if it lived."""
+
+
+class Machines(Protocol):
+    """Programs that may get access tokens; `catalog.machines.MachineStore` in production."""
+
+    def admit(self, name: str, sha256: bytes, *, address: str) -> Admitted | None:
+        """The program whose name and secret these are."""
+
+
+class Audit(Protocol):
+    """The audit log; `catalog.audit_log.AuditLog` in production."""
+
+    def append(self, kind: Kind, actor: str, **details: object) -> int:
+        """Add an entry."""
 
 
 class Encoder(Protocol):

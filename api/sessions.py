@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from api.limits import RefreshLimits
+from api.metrics import ApiMetrics
 from api.ports import SessionFamilies
 from api.revocations import Revocations
 from catalog.sessions import Refused
@@ -40,11 +41,14 @@ class Sessions:
     revocations: Revocations
     limits: RefreshLimits
     tokens: AccessTokens
+    metrics: ApiMetrics = field(default_factory=ApiMetrics)
 
-    def begin(self, username: str, roles: Sequence[str], client: str | None) -> TokenPair:
+    def begin(self, username: str, roles: Sequence[str], client: str | None, address: str) -> TokenPair:
         """The first pair of a new session, of somebody who has proven who they are."""
         refresh = new_refresh_token()
-        begun = self.families.begin(username, at_rest(refresh), idle_s=IDLE_S, lifetime_s=FAMILY_LIFETIME_S)
+        begun = self.families.begin(
+            username, at_rest(refresh), idle_s=IDLE_S, lifetime_s=FAMILY_LIFETIME_S, address=address
+        )
         access = self.tokens.issue(username, roles, client=client, session=begun.family)
         return TokenPair(access, refresh, begun.expires_in_s)
 
@@ -91,6 +95,7 @@ class Sessions:
     def _ended(self, refused: Refused) -> SessionEnded:
         if refused.ends_family and refused.family is not None:
             self.revocations.add(refused.family)
+            self.metrics.session_revoked(refused.reason)
         if refused.reason == "used":
             log.warning("a refresh token came twice: its session is revoked", user=refused.username)
         return SessionEnded(f"refresh token: {refused.reason}")

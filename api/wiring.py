@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from valkey import Valkey
 
-from api.auth import Logins
+from api.auth import Logins, MachineLogins
 from api.beside import Beside
 from api.catching_up import CatchingUp
 from api.comparison import Comparison
@@ -32,9 +32,11 @@ from api.search import Search
 from api.sessions import Sessions
 from api.vectors import QueryVectors
 from api.vocabulary import Vocabulary
+from catalog.audit_log import AuditLog
 from catalog.database import Database
 from catalog.index import IndexStore, IndexVersion
 from catalog.index.left_behind import LeftBehind
+from catalog.machines import MachineStore
 from catalog.own_products import OwnProducts
 from catalog.pictures import ShardPictures
 from catalog.presigning import Presigner
@@ -70,8 +72,9 @@ def connected(settings: Settings) -> Services:
     signing = Path(settings.required("signing_key_dir"))
     left_behind = LeftBehind(database)
     tokens = AccessTokens(FollowedKeys(signing))
-    polled = SessionStore.to_poll(database.dsn)
-    sessions = Sessions(SessionStore(database), Revocations(polled.revoked), RefreshLimits(counters), tokens)
+    polled, audit, limits = SessionStore.to_poll(database.dsn), AuditLog(database), LoginLimits(counters)
+    metrics = ApiMetrics()
+    sessions = Sessions(SessionStore(database), Revocations(polled.revoked), RefreshLimits(counters), tokens, metrics)
     readers = settings.readers()
     image_urls = ImageUrls(
         PictureLinks.open(signing),
@@ -84,7 +87,6 @@ def connected(settings: Settings) -> Services:
         older=left_behind.of,
         notices=IndexNotices(listening),
     )
-    metrics = ApiMetrics()
     vectors, own = QueryVectors(NearCache(valkey), metrics), OwnProducts(database)
     shelf = EncoderShelf(model, lambda version: _encoder(settings, version))
     shards = tempfile.TemporaryDirectory(prefix="tejido-pictures-")
@@ -99,7 +101,8 @@ def connected(settings: Settings) -> Services:
         database.close()
 
     return Services(
-        logins=Logins(files, LoginLimits(counters), sessions),
+        logins=Logins(files, limits, sessions, audit),
+        machine_logins=MachineLogins(MachineStore(database), limits, tokens, audit),
         sessions=sessions,
         files=files,
         vocabulary=Vocabulary(files),

@@ -27,7 +27,7 @@ import psutil
 from benchmarks.inprocess import SOURCE
 from benchmarks.load import Answers, at_rate
 from benchmarks.reporting import Bar, report, table
-from benchmarks.serving import Api, running
+from benchmarks.served import Api, running
 from tests.attacks.api.hostile import CORPUS
 
 TRIES = 5

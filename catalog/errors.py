@@ -135,6 +135,12 @@ class DatabaseRefused(CatalogError):
     code = "catalog.database_refused"
 
 
+class AuditLogBroken(CatalogError):
+    """An entry of the audit log was changed, taken out or put in, or some were cut off."""
+
+    code = "catalog.audit_log_broken"
+
+
 class DatabaseNotReady(CatalogError):
     """The database lacks the tables: its migrations have not run."""
 

@@ -59,6 +59,20 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Alive:
+    """A session that goes on."""
+
+    family: str
+    username: str
+    started_at: datetime
+    renewed_at: datetime
+    expires_at: datetime
+    """When it ends unless it is renewed before."""
+    ends_at: datetime
+    """When it ends in any case."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Presented:
     family: str
     username: str
@@ -95,10 +109,11 @@ class SessionStore:
         """One with a connection of its own, which neither searches nor a host that went silent hold up for long."""
         return cls(Database(make_conninfo(dsn, tcp_user_timeout=SILENCE_MS), max_connections=1))
 
-    def begin(self, username: str, sha256: bytes, *, idle_s: int, lifetime_s: int) -> Begun:
-        """Begin a family with its first token."""
+    def begin(self, username: str, sha256: bytes, *, idle_s: int, lifetime_s: int, address: str) -> Begun:
+        """Begin a family with its first token; the audit log tells of it, and from where."""
         values = {"username": username, "sha256": sha256, "idle_s": idle_s, "lifetime_s": lifetime_s}
         with self._database.transaction() as connection:
+            about_request(connection, address=address)
             family, expires_in_s = connection.execute(SESSIONS["begin"], values).fetchone() or ("", 0)
         return Begun(family, expires_in_s)
 
@@ -133,6 +148,16 @@ class SessionStore:
         with self._database.transaction() as connection:
             return connection.execute(SESSIONS["revoke_of_user"], {"username": username, "reason": reason}).rowcount
 
+    def revoke_all(self, reason: str) -> int:
+        """Revoke every family; how many there were."""
+        with self._database.transaction() as connection:
+            return connection.execute(SESSIONS["revoke_all"], {"reason": reason}).rowcount
+
+    def alive(self, username: str | None = None) -> list[Alive]:
+        """The families whose newest token still gives another, of one user or of all; newest first."""
+        with self._database.transaction() as connection, connection.cursor(row_factory=class_row(Alive)) as cursor:
+            return cursor.execute(SESSIONS["alive"], {"username": username}).fetchall()
+
     def revoked(self, within_s: float) -> frozenset[str]:
         """The families that were revoked within the last ``within_s`` seconds. One round trip."""
         return self._database.read(
@@ -155,6 +180,11 @@ class SessionStore:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def about_request(connection: Connection, *, actor: str = "", address: str = "") -> None:
+    """Tell the audit log of this transaction who acts, and from where."""
+    connection.execute(SESSIONS["about_request"], {"actor": actor, "address": address})
 
 
 def _presented(connection: Connection, sha256: bytes) -> _Presented | None:

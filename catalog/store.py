@@ -15,6 +15,7 @@ from psycopg.rows import class_row
 from catalog.database import Connection, Database
 from catalog.filters import ProductFilter, checked_page, parameters, where
 from catalog.index.following import follow_catalogue
+from catalog.sessions import about_request
 from catalog.sql import queries
 
 FILES = queries("files.sql")
@@ -200,10 +201,17 @@ class CatalogueStore:
         with self._database.transaction() as connection, connection.cursor(row_factory=class_row(User)) as cursor:
             return cursor.execute(FILES["users"]).fetchall()
 
-    def put_user(self, username: str, password_hash: str, roles: Sequence[str], *, client: str | None = None) -> None:
-        """Create the user, or replace hash, roles and client; DatabaseRefused for a curator of nobody."""
+    def put_user(
+        self, username: str, password_hash: str, roles: Sequence[str], *, client: str | None = None, actor: str = ""
+    ) -> None:
+        """Create the user, or replace hash, roles and client; the audit log tells of it, and whose deed it was.
+
+        Raises:
+            DatabaseRefused: a curator of nobody.
+        """
         values = {"username": username, "password_hash": password_hash, "roles": list(roles), "client": client}
         with self._database.transaction() as connection:
+            about_request(connection, actor=actor)
             connection.execute(FILES["put_user"], values)
 
     def ping(self) -> None:

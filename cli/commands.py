@@ -117,6 +117,25 @@ TREE: dict[str, Command | Group] = {
         "Rotate the keys that sign access tokens.",
         {"rotate": Command("cli.keys.rotate"), "list": Command("cli.keys.list_keys", "list_keys")},
     ),
+    "session": Group(
+        "See who is logged in, and end sessions.",
+        {
+            "list": Command("cli.sessions.list_sessions", "list_sessions"),
+            "end": Command("cli.sessions.end"),
+        },
+    ),
+    "machine": Group(
+        "Say which programs may ask the API.",
+        {
+            "add": Command("cli.machine.add"),
+            "list": Command("cli.machine.list_machines", "list_machines"),
+            "remove": Command("cli.machine.remove"),
+        },
+    ),
+    "audit": Group(
+        "Read the audit log: log-ins, grants, champions, refused updates.",
+        {"show": Command("cli.audit.show"), "verify": Command("cli.audit.verify")},
+    ),
     "search": Command("cli.search"),
     "token": Command("cli.token"),
 }

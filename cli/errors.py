@@ -85,6 +85,18 @@ class StackNotRunning(CommandError):
     code = "stack.not_running"
 
 
+class MachineExists(CommandError):
+    """A program of this name is there already."""
+
+    code = "command.machine_exists"
+
+
+class MachineUnknown(CommandError):
+    """There is no program of this name."""
+
+    code = "command.machine_unknown"
+
+
 class UserExists(CommandError):
     """A user of this name is there already."""
 

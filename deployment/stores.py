@@ -37,4 +37,4 @@ def ensure_admin(dsn: str, password: str) -> None:
     """Create the administrator at the first start; a password that was changed since stays."""
     with CatalogueStore(dsn) as store:
         if store.user(ADMIN) is None:
-            store.put_user(ADMIN, hash_password(password), ROLES)
+            store.put_user(ADMIN, hash_password(password), ROLES, actor="set-up")

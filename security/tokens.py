@@ -36,6 +36,8 @@ LEEWAY_S = 30
 MAX_SUBJECT_CHARS = 128
 REMEMBERED = 512
 """Tokens whose signature was found right."""
+REMEMBERED_HEADERS = 32
+"""All tokens of a key have the same."""
 
 # The signature's 64 bytes have one spelling: of its last character, base64 reads two bits and drops four.
 _SEGMENTS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{85}[AQgw]")
@@ -186,7 +188,8 @@ def _check_request(subject: str, roles: Sequence[str], client: str | None, lifet
         )
 
 
-def _header(segment: str) -> dict[str, str]:
+@lru_cache(maxsize=REMEMBERED_HEADERS)
+def _header(segment: str) -> Mapping[str, str]:
     """The token's header as flat text members; refuses nesting and members that are given twice."""
     if len(segment) > MAX_HEADER_CHARS:
         raise Unauthenticated("long header")
@@ -200,7 +203,7 @@ def _header(segment: str) -> dict[str, str]:
     header = dict(members)
     if len(header) != len(members):
         raise Unauthenticated("a header member twice")
-    return header
+    return MappingProxyType(header)
 
 
 def _is_text_member(member: object) -> bool:

@@ -16,6 +16,7 @@ from server.about import About
 from server.checkpoints import RunFolder
 from server.errors import ClientsMissing, RunFailed, RunRefused, RunUnknown, ServerError, SuperLinkUnreachable
 from server.flower import FINISHED, Flower
+from server.refusals import note_refusals
 from server.selection import partition_sizes, wanted_clients
 from server.stores import open_stores
 
@@ -65,7 +66,7 @@ def run_federation(settings: Settings, config: FederationConfig, run_key: str, p
         SuperLinkUnreachable: Flower is gone.
     """
     start_federation(settings, config, run_key)
-    return _watch(settings, run_key, progress).until_done()
+    return _noted(settings, _watch(settings, run_key, progress).until_done())
 
 
 def start_federation(settings: Settings, config: FederationConfig, run_key: str) -> str | None:
@@ -107,11 +108,16 @@ def wait_for_federation(settings: Settings, run_key: str, progress: Progress) ->
     """
     watch = _watch(settings, run_key, progress)
     try:
-        return watch.wait()
+        return _noted(settings, watch.wait())
     except ServerError:
         # It has failed, or takes too long: it shall not work on beside the next attempt.
         watch.stop_quietly()
         raise
+
+
+def _noted(settings: Settings, result: FederationResult) -> FederationResult:
+    note_refusals(settings, result)
+    return result
 
 
 def stop_federation(settings: Settings, run_key: str) -> dict[str, Any]:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import strawberry
 from graphql import NoSchemaIntrospectionCustomRule
-from strawberry.extensions import MaxAliasesLimiter, QueryDepthLimiter, SchemaExtension
+from strawberry.extensions import MaxAliasesLimiter, QueryDepthLimiter
 from strawberry.schema.config import StrawberryConfig
 
 from api.schema.arguments import UPLOAD, Upload
-from api.schema.documents import KnownDocuments, reader_of
-from api.schema.masking import QuietSchema, ShapedErrors
+from api.schema.documents import reader_of
+from api.schema.execution import OperationExecutor
 from api.schema.mutation import Mutation
-from api.schema.permitted import Permitted
-from api.schema.plain_values import PlainValues
 from api.schema.query import Query
 
 MAX_DEPTH = 6
 MAX_ALIASES = 10
 
 
-def make_schema(*, introspection: bool = False) -> strawberry.Schema:
-    """The schema; with ``introspection``, tools may read it over the wire."""
+def make_schema() -> strawberry.Schema:
+    """What can be asked."""
+    config = StrawberryConfig(auto_camel_case=True, scalar_map={Upload: UPLOAD})
+    return strawberry.Schema(query=Query, mutation=Mutation, config=config)
+
+
+def make_executor(*, introspection: bool = False) -> OperationExecutor:
+    """What answers it, within limits; with ``introspection``, tools may read the schema over the wire."""
     read = reader_of(
         [
             *QueryDepthLimiter(max_depth=MAX_DEPTH).validation_rules,
@@ -31,13 +33,4 @@ def make_schema(*, introspection: bool = False) -> strawberry.Schema:
         ],
         hide_suggestions=not introspection,
     )
-    extensions: list[Callable[[], SchemaExtension]] = [ShapedErrors, lambda: KnownDocuments(read), Permitted]
-    return QuietSchema(
-        query=Query,
-        mutation=Mutation,
-        extensions=extensions,
-        execution_context_class=PlainValues,
-        config=StrawberryConfig(
-            auto_camel_case=True, disable_field_suggestions=not introspection, scalar_map={Upload: UPLOAD}
-        ),
-    )
+    return OperationExecutor(make_schema(), read)

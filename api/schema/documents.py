@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from graphql import (
@@ -11,12 +10,10 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
-    GraphQLSyntaxError,
     parse,
     specified_rules,
     validate,
 )
-from strawberry.extensions import SchemaExtension
 
 from api.guards import MAX_TOKENS
 
@@ -32,27 +29,6 @@ class Document:
 
     def __init__(self, node: DocumentNode, errors: Sequence[GraphQLError]) -> None:
         self.node, self.errors = node, tuple(errors)
-
-
-class KnownDocuments(SchemaExtension):
-    """Gives an operation its document. Strawberry's own caches look at all of a document to find it again, each time.
-
-    Args:
-        read: of `reader_of`, one for all operations.
-    """
-
-    def __init__(self, read: Read) -> None:
-        self._read = read
-
-    def on_parse(self) -> Iterator[None]:
-        """Before strawberry would parse."""
-        operation = self.execution_context
-        # Strawberry parses what is no document once more, and says what is wrong with it.
-        with suppress(GraphQLSyntaxError):
-            document = self._read(operation.schema._schema, operation.query or "")
-            operation.graphql_document = document.node
-            operation.pre_execution_errors = list(document.errors)
-        yield
 
 
 def reader_of(rules: Sequence[type[ASTValidationRule]], *, hide_suggestions: bool) -> Read:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import strawberry
 import structlog
-from graphql import GraphQLError
-from strawberry.extensions import SchemaExtension
-from strawberry.types import ExecutionContext
+from graphql import ExecutionResult, GraphQLError
 
 from api.context import QueryContext
 from api.errors import TooManySearches, public_error
@@ -21,30 +17,14 @@ UNEXPECTED = {"code": "api.unexpected", "hint": "The log of the API says more."}
 INVALID = {"code": "api.query_invalid", "hint": "See /docs for the fields and arguments."}
 
 
-class QuietSchema(strawberry.Schema):
-    """Leaves the log to ``ShapedErrors``.
-
-    Strawberry writes every error down as it is, with the query's own lines and the values of variables: whoever asks
-    could forge lines of the log, and what people look for would stand in it.
-    """
-
-    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Nothing."""
-
-
-class ShapedErrors(SchemaExtension):
-    """Replaces every error of a result by the one that a caller may see."""
-
-    def on_operation(self) -> Iterator[None]:
-        """After everything else has run, whatever raised."""
-        yield
-        result = self.execution_context.result
-        errors = getattr(result, "errors", None)
-        if errors:
-            result.errors = [shaped(error) for error in errors]  # type: ignore[union-attr]
-            context: QueryContext = self.execution_context.context
-            for error in result.errors:  # type: ignore[union-attr]
-                context.services.metrics.error(str((error.extensions or INVALID)["code"]))
+def shown(result: ExecutionResult, context: QueryContext) -> ExecutionResult:
+    """``result`` with every error replaced by the one that a caller may see; each is counted."""
+    if not result.errors:
+        return result
+    errors = [shaped(error) for error in result.errors]
+    for error in errors:
+        context.services.metrics.error(str((error.extensions or INVALID)["code"]))
+    return ExecutionResult(result.data, errors)
 
 
 def shaped(error: GraphQLError) -> GraphQLError:

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from graphql import DocumentNode, ExecutionResult, FieldNode, GraphQLError, GraphQLSchema, TypeInfo, Visitor, visit
+from graphql import DocumentNode, FieldNode, GraphQLSchema, TypeInfo, Visitor, visit
 from graphql.utilities import TypeInfoVisitor
-from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
-from api.context import QueryContext
 from api.roles import Permission, require
 from api.schema.permissions import permission_of
-from core.errors import TejidoError
 from security.errors import Forbidden
+from security.tokens import Identity
 
 REMEMBERED = 64
 """Documents whose fields need not be looked at again."""
 
 
-class Permitted(SchemaExtension):
-    """Lets only those documents through all of whose fields carry a permission that the asker has."""
+def check_permitted(document: DocumentNode, schema: GraphQLSchema, identity: Identity | None) -> None:
+    """Let those documents pass all of whose fields carry a permission that the asker has.
 
-    def on_execute(self) -> Iterator[None]:
-        """After validation, so that every field of the document is known to the schema."""
-        context: QueryContext = self.execution_context.context
-        document = self.execution_context.graphql_document
-        try:
-            if document is None:
-                raise Forbidden("There is no document to look at.")
-            for permission in _needed(_Document(document, self.execution_context.schema._schema)):
-                require(context.identity, permission)
-        except TejidoError as error:
-            refusal = GraphQLError(error.message, original_error=error)
-            self.execution_context.result = ExecutionResult(data=None, errors=[refusal])
-        yield
+    Args:
+        document: a valid one, so that every field of it is known to the schema.
+        schema: of strawberry, whose fields know what they ask for.
+        identity: the asker.
+
+    Raises:
+        Unauthenticated: nobody asks.
+        Forbidden: the asker lacks a permission, or a field carries none.
+    """
+    for permission in _needed(_Document(document, schema)):
+        require(identity, permission)
 
 
 class _Document:

@@ -9,12 +9,17 @@ refuses) goes graphql-core's way, which reports it as it should: this module mak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from math import isfinite
 from operator import attrgetter
 from typing import Any, ClassVar
 
 from graphql import (
+    GRAPHQL_MAX_INT,
+    GRAPHQL_MIN_INT,
     FieldNode,
+    GraphQLFloat,
+    GraphQLInt,
     GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -60,7 +65,9 @@ class Selection:
         # Held: while they are, their ids are nobody else's.
         self.held = (parent, *_nodes(asked))
         named = [(key, name, complete) for key, (name, complete) in plain.items() if name is not None]
-        self._fields = [(key, complete) for key, _, complete in named]
+        self._keys = [key for key, _, _ in named]
+        self._as_they_are = [AS_THEY_ARE.get(complete) for _, _, complete in named]
+        self._completed = [(key, complete) for key, _, complete in named if complete not in AS_THEY_ARE]
         self._constant = {key: complete(None) for key, (name, complete) in plain.items() if name is None}
         names = [name for _, name, _ in named]
         # With one name alone, attrgetter gives no tuple.
@@ -68,12 +75,25 @@ class Selection:
         self._rest = frozenset(asked) - frozenset(plain)
         self.is_whole = not self._rest
         self._is_in_order = not self._constant and self.is_whole
+        self._known_types: set[tuple[type, ...]] = set()
 
     def read(self, source: Any) -> dict[str, Any]:
         """The plain values of an object."""
         values = self._get(source)
-        found = {key: complete(value) for (key, complete), value in zip(self._fields, values, strict=False)}
+        types = tuple(map(type, values))
+        if types not in self._known_types:
+            self._learn(types)
+        found = dict(zip(self._keys, values, strict=False))
+        for key, complete in self._completed:
+            found[key] = complete(found[key])
         return found if self._is_in_order else self.merged(found, {})
+
+    def _learn(self, types: tuple[type, ...]) -> None:
+        """Most values are texts, which stay as they are. Whether all are is asked once for all rows of these types."""
+        if any(allowed and kind not in allowed for allowed, kind in zip(self._as_they_are, types, strict=False)):
+            raise NotPlainError
+        if len(self._known_types) < REMEMBERED:
+            self._known_types.add(types)
 
     def rest_of(self, asked: GroupedFieldSet) -> GroupedFieldSet:
         """What is left to ask for."""
@@ -153,14 +173,14 @@ class PlainValues(StrawberryGraphQLCoreExecutionContext):
         if is_non_null_type(type_):
             return self._present(type_.of_type, details)
         present = self._present(type_, details)
-        if present is None or type_ is GraphQLString:  # A text is most often there, and looked at first.
+        if present is None or present is _text:
             return _optional_text if present else None
         return lambda value: None if value is None else present(value)
 
     def _present(self, inner: GraphQLOutputType, details: FieldDetailsList) -> Read | None:
         """The same of a value that must be there."""
         if is_leaf_type(inner):
-            return _text if inner is GraphQLString else _leaf(inner)
+            return QUICK.get(inner) or _leaf(inner)
         if is_list_type(inner):
             return _list(self._value(inner.of_type, details))
         if is_object_type(inner) and inner.is_type_of is None:
@@ -193,16 +213,29 @@ def _leaf(type_: GraphQLLeafType) -> Read:
     return read
 
 
-_other = _leaf(GraphQLString)
+_other_text, _other_int, _other_float = _leaf(GraphQLString), _leaf(GraphQLInt), _leaf(GraphQLFloat)
 
 
 def _text(value: Any) -> Any:
-    """Nearly all values are texts already."""
-    return value if type(value) is str else _other(value)
+    """Nearly all values are as they shall be already; so with numbers."""
+    return value if type(value) is str else _other_text(value)
 
 
 def _optional_text(value: Any) -> Any:
-    return value if value is None or type(value) is str else _other(value)
+    return value if value is None or type(value) is str else _other_text(value)
+
+
+def _int(value: Any) -> Any:
+    return value if type(value) is int and GRAPHQL_MIN_INT <= value <= GRAPHQL_MAX_INT else _other_int(value)
+
+
+def _float(value: Any) -> Any:
+    return value if type(value) is float and isfinite(value) else _other_float(value)
+
+
+QUICK: Mapping[GraphQLLeafType, Read] = {GraphQLString: _text, GraphQLInt: _int, GraphQLFloat: _float}
+AS_THEY_ARE: Mapping[Read, tuple[type, ...]] = {_text: (str,), _optional_text: (str, type(None))}
+"""Which types of values a completion leaves as they are."""
 
 
 def _list(item: Read | None) -> Read | None:

@@ -57,3 +57,18 @@ SELECT id::text FROM session_families WHERE revoked_at > clock_timestamp() - %(w
 
 -- name: forget
 DELETE FROM session_families WHERE ends_at < %(before)s
+
+-- name: revoke_all
+UPDATE session_families SET revoked_at = clock_timestamp(), reason = %(reason)s
+WHERE revoked_at IS NULL AND ends_at > clock_timestamp()
+
+-- name: alive
+SELECT family.id::text AS family, family.username, family.started_at, token.issued_at AS renewed_at, token.expires_at,
+    family.ends_at
+FROM session_families AS family JOIN refresh_tokens AS token ON token.family_id = family.id
+WHERE family.revoked_at IS NULL AND token.used_at IS NULL AND token.expires_at > clock_timestamp()
+    AND (%(username)s::text IS NULL OR family.username = %(username)s)
+ORDER BY family.started_at DESC
+
+-- name: about_request
+SELECT set_config('tejido.actor', %(actor)s, true), set_config('tejido.address', %(address)s, true)

@@ -16,6 +16,7 @@ from cli.passwords import PasswordFileOption, given_password
 from cli.session import DEFAULT_STATE, StateOption, platform_settings
 from core.names import checked_client_name
 from security.passwords import hash_password
+from server.audit import actor_of
 
 
 class Role(StrEnum):
@@ -44,11 +45,18 @@ def add(
     if not 0 < len(name) <= 128 or not name.isprintable():
         raise BadOption(f"{name!r} cannot be the name of a user.")
     client = None if client is None else checked_client_name(client)
-    with Database(platform_settings(state).required("postgres_dsn")) as database:
+    settings = platform_settings(state)
+    with Database(settings.required("postgres_dsn")) as database:
         store = CatalogueStore(database)
         if not replace and store.user(name):
             raise UserExists(f"There is a user {name} already.", hint="Choose another name, or give --replace.")
-        store.put_user(name, hash_password(given_password(password_file, confirm=True)), [role.value], client=client)
+        store.put_user(
+            name,
+            hash_password(given_password(password_file, confirm=True)),
+            [role.value],
+            client=client,
+            actor=actor_of(settings),
+        )
         # Whoever knew the old password may have a session that would outlive it.
         SessionStore(database).revoke_of_user(name, "user replaced")
     made = {"username": name, "roles": [role.value], "client": client}

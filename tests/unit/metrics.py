@@ -58,6 +58,7 @@ def of_the_api() -> Iterable[Metric]:
     metrics.query_vector(was_cached=True)
     metrics.encoded_together("text", 2)
     metrics.error("api.not_found")
+    metrics.session_revoked("used")
     metrics.watch(lambda: LoadedModel(INDEX, FakeEncoder()), dict)
     return [family for family in metrics.families() if family.name.startswith("tejido_")]
 

@@ -167,6 +167,33 @@ def test_a_stolen_key_is_worth_nothing_within_a_second_and_sessions_go_on(loaded
     assert [key["state"] for key in tejido(loaded, "keys", "list")["keys"]] == ["signs"]
 
 
+def test_an_operator_ends_sessions_and_lets_programs_in_and_the_log_tells_of_all(
+    loaded: Loaded, api: httpx.Client, tmp_path: Path
+) -> None:
+    pair, secret = log_in(api), tmp_path / "secret"
+    assert "ana" in {one["username"] for one in tejido(loaded, "session", "list")["sessions"]}
+    assert tejido(loaded, "session", "end", "--user", "ana")["ended"] >= 1
+    ended = time.monotonic()
+    while opens(api, pair["access_token"]) != 401:
+        assert time.monotonic() - ended < 1.5
+    tejido(loaded, "machine", "add", "nightly", "--role", "reader", "--secret-file", secret)
+    assert secret.stat().st_mode & 0o777 == 0o600
+    form = {"client_id": "nightly", "client_secret": secret.read_text()}
+    assert opens(api, api.post("/auth/machine", data=form).json()["access_token"]) == 200
+    assert tejido(loaded, "machine", "list")["machines"][0]["last_used_at"] is not None
+    tejido(loaded, "machine", "remove", "nightly")
+    assert api.post("/auth/machine", data=form).status_code == 401
+    assert api.post("/auth/token", data={"username": "ana", "password": "wrong"}).status_code == 401
+    entries = tejido(loaded, "audit", "show", "--limit", 6)["entries"]
+    assert [entry["kind"] for entry in entries] == [
+        "login_refused", "login_refused", "machine_removed", "machine_login", "machine_added", "session_revoked",
+    ]  # fmt: skip
+    assert entries[3]["details"] == {"address": "127.0.0.1"}
+    looked = tejido(loaded, "audit", "verify")
+    assert looked["entries"] == entries[0]["seq"]
+    assert tejido(loaded, "audit", "verify", "--head", looked["head"]) == looked
+
+
 def test_keys_rotate_while_requests_go_on_and_none_fails(loaded: Loaded, api: httpx.Client) -> None:
     rotation = KeyRotation(Path(loaded.settings.required("signing_key_dir")), activate_after_s=2, retire_after_s=4)
     before, over = log_in(api), threading.Event()

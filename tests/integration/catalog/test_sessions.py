@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -25,7 +26,7 @@ from security.refresh_tokens import at_rest, new_refresh_token
 
 pytestmark = pytest.mark.integration
 
-TIMES = {"idle_s": 3600, "lifetime_s": 43_200}
+TIMES: dict[str, Any] = {"idle_s": 3600, "lifetime_s": 43_200, "address": "198.51.100.7"}
 
 
 @pytest.fixture

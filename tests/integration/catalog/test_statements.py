@@ -15,7 +15,7 @@ from api.image_urls import ImageUrls
 from api.limits import SearchLimits
 from api.live_model import LiveModel
 from api.metrics import ApiMetrics
-from api.schema import make_schema
+from api.schema import make_executor
 from api.search import Search
 from api.vectors import QueryVectors
 from api.vocabulary import Vocabulary
@@ -97,12 +97,12 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_page_costs_as_many_statements_whatever_its_size(
     services: Services, statements: list[str], query: str, wanted: dict[str, Any]
 ) -> None:
-    schema = make_schema()
+    executor = make_executor()
 
     def cost(first: int, after: str | None = None) -> tuple[int, str]:
         statements.clear()
         variables = {"first": first, "after": after, "filter": wanted}
-        result = asyncio.run(schema.execute(query, variables, context_value=QueryContext(READER, services)))
+        result = asyncio.run(executor.answer(query, QueryContext(READER, services), variables=variables))
         assert result.errors is None
         (page,) = (result.data or {}).values()
         assert len(page["edges"]) == first

@@ -26,7 +26,7 @@ from server.stores import open_stores
 
 CLIENTS = ("aurora", "boreal", "cobre")
 PRODUCTS = 400
-RUNS = {"page-first": FederationConfig(rounds=2), "page-second": FederationConfig(rounds=3, seed=1)}
+RUNS = {"page-first": FederationConfig(rounds=1), "page-second": FederationConfig(rounds=2, seed=1)}
 """Key → config: the first run's model goes live, then the second's takes its place."""
 READER, OPERATOR, PASSWORD = "ana", "olga", "a password for tests"
 READY_S = 120.0

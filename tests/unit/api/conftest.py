@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from api.app import create_app
-from api.auth import Logins
+from api.auth import Logins, MachineLogins
 from api.catching_up import CatchingUp
 from api.comparison import Comparison
 from api.context import Services
@@ -50,7 +50,7 @@ from tests.unit.api.fakes import (
 )
 from tests.unit.api.operating import FakeDeeds, FakeModels, FakeTrail
 from tests.unit.api.own import FakeBucket, FakeOwnRows
-from tests.unit.api.sessions import FakeFamilies
+from tests.unit.api.sessions import FakeAudit, FakeFamilies, FakeMachines
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +65,7 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
     files.put_user("ana", PASSWORD_HASH, ["reader"])
     files.put_user("nadie", PASSWORD_HASH, [])
     tokens = AccessTokens(signing_keys)
-    families = FakeFamilies(files.user, files.ping)
+    families, audit, machines = FakeFamilies(files.user, files.ping), FakeAudit(), FakeMachines()
     revocations = Revocations(families.revoked, poll_s=0.01)
     sessions = Sessions(families, revocations, RefreshLimits(valkey), tokens)
     model = LiveModel(index.live, lambda version: replace(encoder, space=version.id), poll_s=0.01)
@@ -76,7 +76,8 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
     checkpoints, models, trail, deeds = DirectoryStore(tmp_path / "checkpoints"), FakeModels(), FakeTrail(), FakeDeeds()
     overview = Overview(store=lambda: checkpoints, registry=lambda: models, indexes=index, trail=trail)
     services = Services(
-        logins=Logins(files, LoginLimits(valkey), sessions),
+        logins=Logins(files, LoginLimits(valkey), sessions, audit),
+        machine_logins=MachineLogins(machines, LoginLimits(valkey), tokens, audit),
         sessions=sessions,
         files=files,
         vocabulary=Vocabulary(files),
@@ -93,7 +94,21 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
         metrics_token=SCRAPER_TOKEN,
     )
     return Parts(
-        files, index, encoder, valkey, tokens, services, checkpoints, models, trail, deeds, own, bucket, families
+        files,
+        index,
+        encoder,
+        valkey,
+        tokens,
+        services,
+        checkpoints,
+        models,
+        trail,
+        deeds,
+        own,
+        bucket,
+        families,
+        audit,
+        machines,
     )
 
 

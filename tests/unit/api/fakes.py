@@ -24,7 +24,7 @@ from catalog.store import FacetValue, FashionFile, User
 from security.passwords import hash_password
 from security.tokens import AccessTokens
 from tests.unit.api.operating import FakeDeeds, FakeModels, FakeTrail
-from tests.unit.api.sessions import FakeFamilies
+from tests.unit.api.sessions import FakeAudit, FakeFamilies, FakeMachines
 
 PASSWORD = "a password for tests"
 SEARCHES_PER_MINUTE = 60
@@ -102,7 +102,9 @@ class FakeRows:
         self.ping()
         return self.users.get(username)
 
-    def put_user(self, username: str, password_hash: str, roles: Sequence[str], *, client: str | None = None) -> None:
+    def put_user(
+        self, username: str, password_hash: str, roles: Sequence[str], *, client: str | None = None, actor: str = ""
+    ) -> None:
         self.users[username] = User(username, password_hash, list(roles), WRITTEN, client)
 
 
@@ -264,6 +266,8 @@ class Parts:
     own: Any
     bucket: Any
     families: FakeFamilies
+    audit: FakeAudit
+    machines: FakeMachines
 
     def switch_to(self, number: int, model_version: str) -> None:
         """Make another index live and load its model, as the follower does."""

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from catalog.audit_log import Kind
+from catalog.machines import Admitted
 from catalog.sessions import Begun, Refused, Renewed
 from catalog.store import User
 
@@ -31,7 +33,7 @@ class FakeFamilies:
     lock: threading.Lock = field(default_factory=threading.Lock)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
-    def begin(self, username: str, sha256: bytes, *, idle_s: int, lifetime_s: int) -> Begun:
+    def begin(self, username: str, sha256: bytes, *, idle_s: int, lifetime_s: int, address: str) -> Begun:
         self.ping()
         family = f"family-{next(self.numbers)}"
         self.families[family] = FakeFamily(username, {sha256: False})
@@ -71,3 +73,25 @@ class FakeFamilies:
 
     def _of(self, sha256: bytes) -> str | None:
         return next((name for name, family in self.families.items() if sha256 in family.tokens), None)
+
+
+@dataclass
+class FakeAudit:
+    """What was written into the audit log."""
+
+    entries: list[tuple[Kind, str, dict[str, object]]] = field(default_factory=list)
+
+    def append(self, kind: Kind, actor: str, **details: object) -> int:
+        self.entries.append((kind, actor, details))
+        return len(self.entries)
+
+
+@dataclass
+class FakeMachines:
+    """Programs by name: the hash of the secret, and what they may."""
+
+    known: dict[str, tuple[bytes, Admitted]] = field(default_factory=dict)
+
+    def admit(self, name: str, sha256: bytes, *, address: str) -> Admitted | None:
+        kept, admitted = self.known.get(name, (b"", None))
+        return admitted if kept == sha256 else None

@@ -12,10 +12,10 @@ from graphql import GraphQLObjectType, is_introspection_type
 
 from api.context import QueryContext
 from api.roles import Permission
-from api.schema import make_schema
-from api.schema.masking import ShapedErrors
+from api.schema import make_executor, make_schema
+from api.schema.documents import reader_of
+from api.schema.execution import OperationExecutor
 from api.schema.permissions import permission_of
-from api.schema.permitted import Permitted
 from security.tokens import Identity
 from tests.unit.api.fakes import Parts
 
@@ -75,9 +75,9 @@ def test_every_field_of_every_type_carries_the_permission() -> None:
 @pytest.mark.parametrize("identity", [None, Identity("ana", (), "jti", 0), Identity("ana", ("owner",), "jti", 0)])
 def test_the_schema_itself_refuses_whoever_may_not_read(parts: Parts, identity: Identity | None) -> None:
     # Without the HTTP layer before it: the second fence stands by itself.
-    schema: strawberry.Schema = make_schema()
+    executor = make_executor()
     for query in ("{ allFiles { id } }", "{ file(id: 1) { id } }", '{ searchByText(text: "like 1") { exact } }'):
-        result = asyncio.run(schema.execute(query, context_value=QueryContext(identity, parts.services)))
+        result = asyncio.run(executor.answer(query, QueryContext(identity, parts.services)))
         assert result.data is None
         assert result.errors
         assert (result.errors[0].extensions or {})["code"] == "security.unauthenticated"
@@ -90,9 +90,9 @@ def test_a_field_without_a_permission_is_nobodys(parts: Parts) -> None:
         def forgotten(self) -> int:
             return 7
 
-    schema = strawberry.Schema(query=Open, extensions=[ShapedErrors, Permitted])
+    executor = OperationExecutor(strawberry.Schema(query=Open), reader_of([], hide_suggestions=True))
     context = QueryContext(Identity("ana", ("admin", "reader"), "jti", 0), parts.services)
-    result = asyncio.run(schema.execute("{ forgotten }", context_value=context))
+    result = asyncio.run(executor.answer("{ forgotten }", context))
     assert result.data is None
     assert result.errors
     assert (result.errors[0].extensions or {})["code"] == "security.forbidden"

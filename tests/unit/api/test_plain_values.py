@@ -100,7 +100,12 @@ BROKEN: dict[str, dict[str, Any]] = {
     "inner": {"first": Colour(name=cast(str, None))},
     "exception": {"odd": ValueError("an exception for a value")},
     "enum": {"season": "winter"},
+    "too large": {"odd": 2**31},
+    "no number": {"colours": [Colour(name="red", share=float("nan"))]},
+    "no text": {"must": ["a", "list"]},
 }
+STRANGE: dict[str, Any] = {"must": 7, "odd": True, "tags": [7, None, "a"], "first": Colour(name="red", share=1)}
+"""Other values than their types say, of which GraphQL makes what they say all the same."""
 
 
 @strawberry.type
@@ -121,6 +126,11 @@ class Query:
     def one(self) -> Product | None:
         """One."""
         return _product(1)
+
+    @strawberry.field
+    def strange(self) -> list[Product]:
+        """Rows whose values are of other types than those around them."""
+        return [_product(0), _product(1, **STRANGE), _product(2)]
 
     @strawberry.field
     def none(self) -> Product | None:
@@ -151,6 +161,7 @@ DOCUMENTS = (
     "query ($no: Boolean = false) { products { id must @skip(if: true) odd @include(if: $no) made } }",
     "{ one { ...a ... on Product { colours { share } } } } fragment a on Product { id colours { name n: name } }",
     "{ one { colours { name } colours { share __typename } } }",
+    "{ strange { must odd tags first { name share } id } }",
 )
 
 BY_THE_BOOK = strawberry.Schema(Query)

@@ -191,7 +191,7 @@ def test_counters_that_are_away_are_not_asked_again_at_once() -> None:
 def test_while_it_is_not_known_who_was_thrown_out_no_session_is_taken(parts: Parts, method: str, path: str) -> None:
     # Whatever it knows is too old at once.
     unsure = replace(parts.services.sessions, revocations=Revocations(parts.families.revoked, stale_s=-1))
-    token = unsure.begin("ana", ["reader"], None).access_token
+    token = unsure.begin("ana", ["reader"], None, "198.51.100.7").access_token
     with TestClient(create_app(replace(parts.services, sessions=unsure))) as client:
         answer = client.request(method, path, headers={"Authorization": f"Bearer {token}"}, json=QUERY)
         assert (answer.status_code, answer.json()["code"]) == (503, "api.sessions_unknown")

@@ -1,0 +1,1 @@
+"""`tejido audit`: who came in, who was let, what became of models."""

@@ -1,0 +1,1 @@
+"""`tejido machine`: programs that may ask the API."""

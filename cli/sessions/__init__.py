@@ -1,0 +1,1 @@
+"""`tejido session`: who is logged in."""
