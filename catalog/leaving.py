@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from catalog.database import Connection, Database
 from catalog.index.following import follow_catalogue
 from catalog.index.versions import INDEX, PUBLISHED, vectors_of
+from catalog.sessions import about_request
 from catalog.sql import queries
 
 LEAVING, SESSIONS = queries("leaving.sql"), queries("sessions.sql")
@@ -22,6 +23,8 @@ class Held:
     vectors: dict[int, int]
     """Index version → vectors of the client's products in it; every version."""
     curators: tuple[str, ...]
+    machines: tuple[str, ...]
+    """Programs that log in for it."""
 
 
 class Leaving:
@@ -34,17 +37,23 @@ class Leaving:
     def __init__(self, database: str | Database) -> None:
         self._database = Database(database) if isinstance(database, str) else database
 
-    def forget(self, owner: str) -> Held:
-        """Remove a client's products from the catalogue and from every index version, and its curators' accounts.
+    def forget(self, owner: str, *, actor: str) -> Held:
+        """Remove a client's products from the catalogue and every index version, its curators, and its programs.
 
         Their sessions end at once. Returns what there was. Rows of other clients are not looked at.
+
+        Args:
+            owner: name of the client.
+            actor: who does it, for the audit log.
         """
         with self._database.transaction() as connection:
+            about_request(connection, actor=actor)
             connection.execute(PUBLISHED["lock_owner"], {"owner": owner})
             before = _held(connection, owner)
             for username in before.curators:
                 connection.execute(SESSIONS["revoke_of_user"], {"username": username, "reason": "client removed"})
             connection.execute(LEAVING["remove_curators"], {"owner": owner})
+            connection.execute(LEAVING["remove_machines"], {"owner": owner})
             connection.execute(LEAVING["remove_products"], {"owner": owner})
             follow_catalogue(connection)
         with self._database.transaction() as connection:
@@ -80,6 +89,7 @@ def _held(connection: Connection, owner: str) -> Held:
             for number in versions
         },
         curators=tuple(row[0] for row in connection.execute(LEAVING["curators"], values)),
+        machines=tuple(row[0] for row in connection.execute(LEAVING["machines"], values)),
     )
 
 

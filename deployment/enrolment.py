@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from catalog.objects import S3ObjectStore
 from core.files import write_atomically
 from core.settings import ClientBucket, Settings
 from security.node_keys import public_pem
-from server.enrolments import drop_limits, put_limits
+from server.audit import actor_of
+from server.enrolments import drop_limits, note_client, put_limits
 from server.flower import Flower
 
 GROUP_MAY_READ = 0o640
@@ -35,6 +37,8 @@ def enrol(settings: Settings, share: Path, name: str, *, max_examples: int | Non
         drop_limits(store, name)
     else:
         put_limits(store, name, max_examples=max_examples)
+    key = hashlib.sha256((share / "node.pub").read_bytes()).hexdigest()[:16]
+    note_client(settings, "client_added", name, actor=actor_of(settings), node_key=key, max_examples=max_examples)
     add_to_list(Path(settings.required("clients_file")), bucket)
 
 

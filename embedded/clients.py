@@ -66,7 +66,10 @@ class Clients:
         if before and not before.is_removed:
             # Its keys are the same, and so is the day on which it came.
             anew = before.is_elsewhere is not is_elsewhere or name in self._described().get("failed", {})
-            wanted = replace(wanted, since=before.since, revision=before.revision + anew)
+            same = replace(
+                wanted, since=before.since, actor=before.actor, is_new=before.is_new, revision=before.revision
+            )
+            wanted = same if same == before and not anew else replace(same, revision=same.revision + anew, is_new=False)
         elif before:
             wanted = replace(wanted, revision=before.revision + 1)
         elif is_elsewhere and name in self._listed():
@@ -85,7 +88,7 @@ class Clients:
         before = self.require(name)
         for path in self.secrets(name):
             path.unlink(missing_ok=True)
-        return self._bring_about(replace(before, revision=before.revision + 1), out, before)
+        return self._bring_about(replace(before, revision=before.revision + 1, is_new=False), out, before)
 
     def require(self, name: str) -> Enrolment:
         """A client that takes part.

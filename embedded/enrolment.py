@@ -12,11 +12,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from catalog.audit_log import Kind
 from core.files import write_secret
 from core.names import checked_client_name, client_bucket_name
 from core.settings import Settings
 from embedded.errors import EnrolmentUnreadable
 from embedded.state import StateFolder
+from server.audit import actor_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,11 @@ class Enrolment:
     """One more whenever its services must start anew: with other keys, or after it was away."""
     since: str = ""
     """ISO 8601, in UTC."""
+    actor: str = ""
+    """Who said so, for the audit log."""
+
+    is_new: bool = True
+    """Whether it was added, and not changed since."""
 
     @classmethod
     def of(cls, name: str, *, max_examples: int | None = None, is_elsewhere: bool = False) -> Enrolment:
@@ -44,6 +51,7 @@ class Enrolment:
             bucket=client_bucket_name(name),
             max_examples=max_examples,
             is_elsewhere=is_elsewhere,
+            actor=actor_of(Settings(_env_file=None)),
             since=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
@@ -91,13 +99,17 @@ def _read(path: Path) -> Enrolment:
     return found
 
 
-def write_limits(settings: Settings, enrolment: Enrolment) -> None:
-    """Tell the coordinator what a client may, in the platform's own bucket, where it looks before each run."""
+def write_down(settings: Settings, enrolment: Enrolment) -> None:
+    """Tell the coordinator what a client may, where it looks before each run; and the audit log what became of it."""
     from catalog.objects import S3ObjectStore
-    from server.enrolments import drop_limits, put_limits
+    from server.enrolments import drop_limits, note_client, put_limits
 
     store = S3ObjectStore(settings.platform_bucket("data"))
     if enrolment.is_removed or enrolment.max_examples is None:
         drop_limits(store, enrolment.name)
     else:
         put_limits(store, enrolment.name, max_examples=enrolment.max_examples)
+    if not enrolment.is_removed:
+        kind: Kind = "client_added" if enrolment.is_new else "client_changed"
+        details = {"revision": enrolment.revision, "since": enrolment.since, "max_examples": enrolment.max_examples}
+        note_client(settings, kind, enrolment.name, actor=enrolment.actor, **details)

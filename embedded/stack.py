@@ -16,7 +16,7 @@ from core.settings import Settings
 from embedded.airflow import AirflowDatabase
 from embedded.catalogue import CatalogueStores
 from embedded.changing import change, settle
-from embedded.enrolment import Enrolment, Enrolments, write_limits
+from embedded.enrolment import Enrolment, Enrolments, write_down
 from embedded.environments import client_env_path, platform_env_path, read_environment
 from embedded.following import Follower
 from embedded.layout import Layout, Parts, lay_out
@@ -105,7 +105,7 @@ class Stack:
             self._layout.write_files()
             start_all([*self._layout.services, *self._layout.steps], self._start_step, self._cancel)
             for enrolment in known.values():
-                write_limits(self.settings(), enrolment)
+                write_down(self.settings(), enrolment)
             settle(self._layout, known.values())
             self._follower = Follower(self._enrolments.all, self._apply, self._write_description)
             self._follower.start(known)
@@ -232,7 +232,7 @@ class Stack:
         layout = self._layout
         if layout is None:
             raise Cancelled
-        write_limits(self.settings(), enrolment)
+        write_down(self.settings(), enrolment)
         if enrolment.name in layout.clients and not enrolment.is_removed and enrolment.revision <= max(in_force, 1):
             return
         change(layout, enrolment, running=self._running, ports=self._ports, cancel=self._cancel, adopt=self._adopt)

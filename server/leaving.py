@@ -15,7 +15,8 @@ from catalog.objects import S3ObjectStore, delete_all
 from catalog.pictures import OWN
 from core.files import write_atomically
 from core.settings import Bucket, Settings
-from server.enrolments import drop_limits, limits
+from server.audit import actor_of
+from server.enrolments import drop_limits, limits, note_client
 from server.flower import UNREGISTERED, Flower
 from server.index_notice import announce_index
 from server.stores import open_stores
@@ -51,10 +52,11 @@ def forget_client(settings: Settings, name: str) -> Held:
             _leave_out(path, name)
     leaving = Leaving(settings.required("postgres_dsn"))
     try:
-        before = leaving.forget(name)
+        before = leaving.forget(name, actor=actor_of(settings))
     finally:
         leaving.close()
     delete_all(store, f"{OWN}{name}/")
+    note_client(settings, "client_removed", name, actor=actor_of(settings), products=before.products)
     with IndexStore(settings.required("postgres_dsn")) as index:
         if (live := index.live()) is not None:
             announce_index(settings, live.id)
@@ -122,6 +124,7 @@ def _of_the_database(settings: Settings, name: str, before: Held) -> Iterator[Ev
         told = f"{vectors:,} of {before.vectors.get(version, 0):,}"
         yield Evidence("vectors", f"index version {version}", told, not vectors)
     yield Evidence("curators", "users", ", ".join(now.curators) or "none", not now.curators)
+    yield Evidence("programs", "machines", ", ".join(now.machines) or "none", not now.machines)
     yield Evidence("curators' sessions", "session_families", f"{sessions:,} go on", not sessions)
     pictures = sum(1 for _ in open_stores(settings).data.list(f"{OWN}{name}/"))
     yield Evidence("curators' pictures", f"s3://data/{OWN}{name}/", f"{pictures:,} objects", not pictures)

@@ -22,3 +22,9 @@ WHERE vector.owner = %(owner)s OR file.owner = %(owner)s OR file.id IS NULL
 -- name: living_sessions
 SELECT count(*) FROM session_families
 WHERE username = ANY (%(usernames)s) AND revoked_at IS NULL AND ends_at > clock_timestamp()
+
+-- name: machines
+SELECT name FROM machines WHERE client = %(owner)s ORDER BY name
+
+-- name: remove_machines
+DELETE FROM machines WHERE client = %(owner)s

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from catalog.audit_log import AuditLog
 from catalog.errors import CatalogError
 from catalog.index import IndexStore
 from catalog.leaving import Leaving
@@ -170,6 +171,11 @@ def test_a_client_that_is_removed_is_gone_and_each_line_says_where_that_was_seen
     with CatalogueStore(dsn) as store:
         assert [user.username for user in store.users() if user.client] == ["curator-aurora"]
     assert Leaving(dsn).held("aurora").vectors == {1: 1}
+    with AuditLog(dsn) as log:
+        entries = log.last(100, ["client_added", "client_changed", "client_removed"])
+        assert [entry["kind"] for entry in entries] == ["client_removed", "client_changed", "client_added"]
+        assert {entry["details"]["client"] for entry in entries} == {DUNA}
+        assert all("@" in entry["actor"] for entry in entries)
     assert untouched(stack) == before
 
 
