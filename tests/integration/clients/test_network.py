@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -99,29 +100,46 @@ def test_the_control_api_would_answer_where_no_gate_stands(stack: Stack) -> None
 
 
 @pytest.fixture
-def estela(stack: Stack, away: Away, tmp_path: Path) -> Iterator[Path]:
-    """The folder of a client that runs elsewhere, with its SuperNode running there by the words of its README."""
-    folder = Clients(stack.state).add("estela", max_examples=None, is_elsewhere=True, out=tmp_path / "estela").folder
+def estela(stack: Stack, away: Away, tmp_path: Path) -> Path:
+    """The folder of a client that runs elsewhere."""
+    return Clients(stack.state).add("estela", max_examples=None, is_elsewhere=True, out=tmp_path / "estela").folder
+
+
+@contextmanager
+def supernode(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """Its SuperNode, running elsewhere by the words of its folder's README, and its log."""
     text = (folder / "README.md").read_text()
     words = text[text.index("flower-supernode") :].split("\nFLWR_HOME")[0].replace("\\\n", " ").split()
     command = ["ip", "netns", "exec", NAMESPACE, str(PROGRAMS / words[0]), *words[1:]]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TEJIDO_")}
-    with (tmp_path / "log").open("wb") as log:
+    path = folder.parent / "log"
+    with path.open("wb") as log:
         process = subprocess.Popen(
             command, cwd=folder, env=flower_environment(folder / "flwr", environment), stdout=log, stderr=log
         )
     try:
-        yield tmp_path / "log"
+        yield process, path
     finally:
         process.terminate()
         process.wait(20)
 
 
-def test_a_supernode_joins_from_there_by_what_its_folder_says(stack: Stack, estela: Path) -> None:
-    until = time.monotonic() + 60
-    while True:
-        found = [node.status for node in Flower.of(stack.settings()).named_nodes() if node.name == "estela"]
-        if found == ["online"]:
-            return
-        assert time.monotonic() < until, estela.read_text()[-2000:]
-        time.sleep(0.5)
+def statuses(stack: Stack) -> list[str]:
+    return [node.status for node in Flower.of(stack.settings()).named_nodes() if node.name == "estela"]
+
+
+def test_a_supernode_joins_from_there_by_what_its_folder_says_until_its_key_is_replaced(
+    stack: Stack, estela: Path
+) -> None:
+    with supernode(estela) as (_, log):
+        until = time.monotonic() + 60
+        while statuses(stack) != ["online"]:
+            assert time.monotonic() < until, log.read_text()[-2000:]
+            time.sleep(0.5)
+    lost = (estela / "node.key").read_text()
+    Clients(stack.state).rotate("estela", out=estela)
+    assert statuses(stack) == ["unregistered", "registered"]
+    (estela / "node.key").write_text(lost)
+    with supernode(estela) as (process, log):
+        assert process.wait(60) != 0, log.read_text()[-2000:]
+    assert statuses(stack) == ["unregistered", "registered"]
