@@ -142,4 +142,3 @@ def test_a_supernode_joins_from_there_by_what_its_folder_says_until_its_key_is_r
     (estela / "node.key").write_text(lost)
     with supernode(estela) as (process, log):
         assert process.wait(60) != 0, log.read_text()[-2000:]
-    assert statuses(stack) == ["unregistered", "registered"]
