@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TypeVar
 
 import typer
 
@@ -24,10 +23,8 @@ class Group:
     """Commands under one word."""
 
     help: str
-    commands: dict[str, Command] = field(default_factory=dict)
+    commands: dict[str, Command | Group] = field(default_factory=dict)
 
-
-Entry = TypeVar("Entry", Command, Command | Group)
 
 TREE: dict[str, Command | Group] = {
     "up": Command("cli.up"),
@@ -84,9 +81,12 @@ TREE: dict[str, Command | Group] = {
         },
     ),
     "client": Group(
-        "Add clients to a deployment in containers; publish what they keep to themselves.",
+        "Add clients, rekey and remove them; publish what they keep to themselves.",
         {
             "add": Command("cli.client.add"),
+            "rotate": Command("cli.client.rotate"),
+            "remove": Command("cli.client.remove"),
+            "policy": Group("What a client takes part in.", {"check": Command("cli.client.policy", "check")}),
             "publish": Command("cli.client.publish"),
             "wave": Command("cli.client.wave"),
             "published": Command("cli.client.published"),
@@ -145,17 +145,20 @@ TREE: dict[str, Command | Group] = {
 
 def register(app: typer.Typer, arguments: Sequence[str]) -> None:
     """Add to ``app`` the commands that ``arguments`` may mean: one, or all where they name none (help, a typo)."""
-    for name, entry in _chosen(TREE, arguments).items():
+    _add_all(app, TREE, arguments)
+
+
+def _add_all(app: typer.Typer, entries: Mapping[str, Command | Group], arguments: Sequence[str]) -> None:
+    for name, entry in _chosen(entries, arguments).items():
         if isinstance(entry, Command):
             _add(app, name, entry)
             continue
         group = typer.Typer(help=entry.help, no_args_is_help=True)
-        for command_name, command in _chosen(entry.commands, arguments[1:]).items():
-            _add(group, command_name, command)
+        _add_all(group, entry.commands, arguments[1:])
         app.add_typer(group, name=name)
 
 
-def _chosen(entries: Mapping[str, Entry], arguments: Sequence[str]) -> Mapping[str, Entry]:
+def _chosen(entries: Mapping[str, Command | Group], arguments: Sequence[str]) -> Mapping[str, Command | Group]:
     return {name: entry for name, entry in entries.items() if name in arguments[:1]} or entries
 
 

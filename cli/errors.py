@@ -8,6 +8,7 @@ CommandError
 ├── RunTimedOut        a DAG run took longer than it may
 ├── NothingPromoted    the pipeline came to its end without a model that serves
 ├── ApiRefused         the GraphQL API answered with an error
+├── LeavingUnproved    something of a removed client is still there
 ├── UserExists         a user of this name is there already
 └── StackNotRunning    a command needs the stack, and none runs in this state folder
 """
@@ -100,3 +101,9 @@ class UserExists(CommandError):
     """A user of this name is there already."""
 
     code = "command.user_exists"
+
+
+class LeavingUnproved(CommandError):
+    """Something of a client that was removed is still there."""
+
+    code = "command.leaving_unproved"

@@ -14,18 +14,19 @@ from cli.output import stderr
 from cli.session import ADMIN, ADMIN_PASSWORD
 from core.errors import TejidoError
 from deployment.stores import ensure_admin
+from embedded.layout import Parts
 from embedded.memory import PeakMemory
 from embedded.running import Event
 from embedded.stack import Stack
 
 
 @contextmanager
-def open_stack(state: Path, clients: Sequence[str]) -> Iterator[tuple[Stack, PeakMemory]]:
+def open_stack(state: Path, clients: Sequence[str], parts: Parts | None = None) -> Iterator[tuple[Stack, PeakMemory]]:
     """The running stack and its memory meter; everything has ended when the block is left."""
     stderr.print(
         f"[bold]Starting the services[/] for {len(clients)} clients; state and logs in {state}", highlight=False
     )
-    with PeakMemory() as memory, Stack(state, clients, tell=_tell) as stack:
+    with PeakMemory() as memory, Stack(state, clients, parts=parts, tell=_tell) as stack:
         ensure_admin(stack.settings().required("postgres_dsn"), stack.state.secret(ADMIN_PASSWORD))
         try:
             yield stack, memory
@@ -35,6 +36,14 @@ def open_stack(state: Path, clients: Sequence[str]) -> Iterator[tuple[Stack, Pea
             raise
         finally:
             stderr.print("Stopping the services …")
+
+
+@contextmanager
+def open_parts(state: Path, clients: Sequence[str], parts: Parts) -> Iterator[Stack]:
+    """Some services of a stack, for as long as a command needs them."""
+    stderr.print(f"[bold]Starting what is needed[/]; state and logs in {state}", highlight=False)
+    with Stack(state, clients, parts=parts, tell=_tell) as stack:
+        yield stack
 
 
 def show_addresses(stack: Stack) -> None:

@@ -19,9 +19,13 @@ from flwr.supercore.constant import TaskType
 from flwr.supercore.superexec import run_superexec
 from flwr.supercore.superexec.executor import ExecutionSpec, LaunchResult, SubprocessExecutor
 from flwr.supercore.tls import validate_and_resolve_root_certificates
-from flwr.supernode.runtime.run_clientapp import run_clientapp
 
-PRELOADED = ("flwr.supernode.runtime.run_clientapp", "flwr.clientapp", "torch", "torch._dynamo", "boto3", "safetensors")
+from clients.guard import run_guarded
+
+PRELOADED = (
+    *("flwr.supernode.runtime.run_clientapp", "flwr.clientapp", "torch", "torch._dynamo", "boto3", "safetensors"),
+    *("pydantic_settings", "structlog", "cryptography.hazmat.primitives.serialization"),
+)
 """Everything slow that a message needs. None of ours: that comes in the coordinator's bundle, which may be newer."""
 
 
@@ -48,7 +52,7 @@ class ForkingExecutor(SubprocessExecutor):
             "parent_pid": spec.parent_pid,
             "runtime_dependency_install": spec.runtime_dependency_install,
         }
-        self.context.Process(target=run_clientapp, kwargs=arguments, daemon=True).start()
+        self.context.Process(target=run_guarded, kwargs=arguments, daemon=True).start()
         return LaunchResult.accepted()
 
 

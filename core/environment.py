@@ -9,10 +9,14 @@ from core.files import write_secret
 from core.settings import Settings
 
 
-def write_environment(path: Path, values: Mapping[str, object]) -> None:
-    """Write settings (named as the fields of core.settings.Settings) as a file of variables (0600)."""
+def environment_text(values: Mapping[str, object]) -> str:
+    """Settings (named as the fields of core.settings.Settings) as the text of such a file."""
     unknown = set(values) - set(Settings.model_fields)
     if unknown:
         raise ValueError(f"no such settings: {sorted(unknown)}")
-    lines = [f'TEJIDO_{name.upper()}="{value}"\n' for name, value in values.items()]
-    write_secret(path, "".join(lines).encode())
+    return "".join(f'TEJIDO_{name.upper()}="{value}"\n' for name, value in values.items())
+
+
+def write_environment(path: Path, values: Mapping[str, object]) -> None:
+    """Write settings as a file of variables (0600); see `environment_text`."""
+    write_secret(path, environment_text(values).encode())

@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     """Set in a client's process only: whose partition it is."""
     client_bucket: str | None = None
     """Set in a client's process only: the bucket of that partition."""
+    policy_file: Path | None = None
+    """The client's policy, in a client's process only: what it takes part in. Unset: in everything."""
+    bundle_key_file: Path | None = None
+    """Ed25519 key that signs the app's bundles, in the operator's processes only; unset: they are not signed."""
     simulation_dir: Path | None = None
     """Set in simulated processes only: folder with data/, checkpoints/ and one client-<name>/ each, in place of S3."""
     simulation_faults: SimulationFaults | None = None

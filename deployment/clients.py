@@ -10,11 +10,14 @@ from core.environment import write_environment
 from core.names import client_bucket_name
 from core.settings import ClientBucket
 from deployment import addresses
+from deployment.handover import POLICY
 from deployment.keys import Keys
-from deployment.platform import DATA
+from deployment.platform import DATA, MOUNT
 from deployment.shares import Share
+from security.bundles import verifying_key
 from security.certificates import server_certificate
 from security.node_keys import node_key
+from security.policy import template
 
 GATE = Path(__file__).with_name("gate.conf")
 
@@ -40,6 +43,9 @@ class Client:
         node.write("ca.pem", authority)
         apps.write("superexec", secret)
         write_environment(apps.folder / "settings.env", self._settings())
+        # From then on it is the client's own word.
+        if not (apps.folder / POLICY).exists():
+            apps.write(POLICY, template(self.name, signer=verifying_key(self.keys.bundle_key)))
         enrolment.write("node.pub", key.public_text)
         enrolment.write("bucket.json", json.dumps(self._bucket_of_the_platform()))
         self._gate(gate)
@@ -61,6 +67,7 @@ class Client:
             "s3_access_key": self._access_key,
             "s3_secret_key": self._secret_key,
             "cache_dir": DATA / "cache",
+            "policy_file": MOUNT / POLICY,
         }
 
     def _bucket_of_the_platform(self) -> dict[str, str]:
@@ -73,6 +80,13 @@ class Client:
             bucket=client_bucket_name(self.name),
         )
         return {**bucket.model_dump(), "secret_key": self._secret_key}
+
+    def forget_keys(self) -> None:
+        """Forget every secret of this client, so that new ones are made; the gate's certificate says nothing of it."""
+        names = (f"store-{self.name}-access", f"store-{self.name}-secret", f"superexec-{self.name}")
+        keys = [self.keys.nodes / f"{self.name}.{suffix}" for suffix in ("key", "pub")]
+        for path in [*(self.keys.folder / name for name in names), *keys]:
+            path.unlink(missing_ok=True)
 
     @property
     def _access_key(self) -> str:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 from pathlib import Path
 
 from catalog.objects import S3ObjectStore
 from core.files import write_atomically
 from core.settings import ClientBucket, Settings
+from security.node_keys import public_pem
+from server.audit import actor_of
+from server.enrolments import drop_limits, note_client, put_limits
 from server.flower import Flower
 
 GROUP_MAY_READ = 0o640
 
 
-def enrol(settings: Settings, share: Path, name: str) -> None:
+def enrol(settings: Settings, share: Path, name: str, *, max_examples: int | None = None) -> None:
     """Make the bucket, register the key, and list the client. Safe to run again; no other client is touched.
+
+    A key that was registered for this client before is retired.
 
     Raises:
         CatalogError: the client's object store did not answer.
@@ -23,8 +29,16 @@ def enrol(settings: Settings, share: Path, name: str) -> None:
     """
     bucket = ClientBucket(**json.loads((share / "bucket.json").read_text()))
     S3ObjectStore(bucket).ensure_bucket()
-    flower = Flower(Path(settings.required("flwr_home")), settings.superlink_connection)
+    flower = Flower.of(settings)
     flower.register(share / "node.pub", name)
+    flower.retire(name, keep=public_pem((share / "node.pub").read_text()))
+    store = S3ObjectStore(settings.platform_bucket("data"))
+    if max_examples is None:
+        drop_limits(store, name)
+    else:
+        put_limits(store, name, max_examples=max_examples)
+    key = hashlib.sha256((share / "node.pub").read_bytes()).hexdigest()[:16]
+    note_client(settings, "client_added", name, actor=actor_of(settings), node_key=key, max_examples=max_examples)
     add_to_list(Path(settings.required("clients_file")), bucket)
 
 

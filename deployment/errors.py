@@ -15,3 +15,9 @@ class ClientExists(TejidoError):
     """A client of this name is there already."""
 
     code = "deployment.client_exists"
+
+
+class HandoverInvalid(TejidoError):
+    """What a client is given cannot be written where it shall be."""
+
+    code = "deployment.handover_invalid"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.files import secret_once
+from security.bundles import bundle_key
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Keys:
     def artifacts(self) -> Path:
         """What models and checkpoints are sealed with."""
         return self.folder / "artifacts"
+
+    @property
+    def bundle_key(self) -> Path:
+        """The key that signs app bundles; made the first time."""
+        return bundle_key(self.folder / "bundle-signing.key")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

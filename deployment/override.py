@@ -19,8 +19,8 @@ HEADER = """\
 """
 
 
-def client_override(compose: Path, name: str) -> str:
-    """The text of the file.
+def client_override(compose: Path, name: str, *, max_examples: int | None = None) -> str:
+    """The text of the file; ``max_examples`` is how many products the client enrols for, None for all it is given.
 
     Raises:
         ClientNameInvalid: no host, bucket or folder can be called so.
@@ -42,15 +42,20 @@ def client_override(compose: Path, name: str) -> str:
         "networks": {key: body for key, body in networks.items() if _is_models(key)},
         "volumes": {key: body for key, body in volumes.items() if _is_models(key)},
     }
-    text: str = yaml.safe_dump(_renamed(parts, name), sort_keys=False, width=120)
+    renamed = _renamed(parts, name)
+    if max_examples is not None:
+        renamed["services"][f"enrol-{name}"]["command"] += ["--max-examples", str(max_examples)]
+    text: str = yaml.safe_dump(renamed, sort_keys=False, width=120)
     return HEADER.format(name=name, file=override_file(compose, name).name) + text
 
 
-def write_override(compose: Path, name: str) -> Path:
-    """Write the file beside the compose file; see `client_override`."""
-    path = override_file(compose, name)
-    write_atomically(path, client_override(compose, name).encode())
-    return path
+def write_override(compose: Path, name: str, *, max_examples: int | None = None) -> tuple[Path, bool]:
+    """Write the file beside the compose file, unless it is there just so; whether it was. See `client_override`."""
+    path, text = override_file(compose, name), client_override(compose, name, max_examples=max_examples)
+    is_changed = not path.exists() or path.read_text() != text
+    if is_changed:
+        write_atomically(path, text.encode())
+    return path, is_changed
 
 
 def override_file(compose: Path, name: str) -> Path:

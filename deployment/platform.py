@@ -149,6 +149,7 @@ class Platform:
     def _operator(self, share: Share) -> None:
         password = share.write("airflow-password", self.keys.secret("airflow-admin"))
         share.write(f"secrets/{ADMIN_PASSWORD}", self.keys.secret(ADMIN_PASSWORD))
+        bundle_key = share.write("bundle.key", self.keys.bundle_key.read_text())
         values: dict[str, object] = {
             **self._stores(),
             **self._catalogue(),
@@ -161,6 +162,7 @@ class Platform:
             "clients_file": DATA / "clients" / "clients.json",
             "superlink_connection": CONNECTION,
             "flwr_home": DATA / "flwr",
+            "bundle_key_file": MOUNT / bundle_key.name,
         }
         if self.notify_url:
             values["notify_url"] = self.notify_url

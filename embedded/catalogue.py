@@ -23,8 +23,14 @@ class CatalogueStores:
         """Bring tables up to date and make missing buckets; harmless when there is nothing to do."""
         # Imported late: boto3 and alembic take a second that the services can use to start.
         from catalog.migrations import upgrade
-        from catalog.objects import S3ObjectStore
 
         upgrade(self.dsn)
-        for bucket in self.buckets:
-            S3ObjectStore(bucket).ensure_bucket()
+        ensure_buckets(self.buckets)
+
+
+def ensure_buckets(buckets: Sequence[Bucket]) -> None:
+    """Make those that are missing."""
+    from catalog.objects import S3ObjectStore
+
+    for bucket in buckets:
+        S3ObjectStore(bucket).ensure_bucket()

@@ -9,6 +9,8 @@ from pathlib import Path
 from core.files import write_secret
 from core.settings import Bucket, ClientBucket, Settings
 from embedded.state import StateFolder
+from security.bundles import bundle_key, verifying_key
+from security.policy import template
 
 
 def platform_env_path(state: StateFolder) -> Path:
@@ -37,7 +39,29 @@ def client_environment(state: StateFolder, bucket: ClientBucket) -> dict[str, ob
         "s3_access_key": bucket.access_key,
         "s3_secret_key": bucket.secret_key.get_secret_value(),
         "s3_region": bucket.region,
+        "policy_file": policy_path(state, bucket.name),
     }
+
+
+def bundle_key_path(state: StateFolder) -> Path:
+    """The key that signs app bundles; made the first time."""
+    return bundle_key(state.secrets / "bundle-signing.key")
+
+
+def policy_path(state: StateFolder, client: str) -> Path:
+    """One client's policy, where its own processes find it."""
+    return state.folder("policies") / f"{client}.toml"
+
+
+def first_policy(state: StateFolder, client: str) -> str:
+    """What a client's policy begins as: all that this operator signed is allowed, for a year."""
+    return template(client, signer=verifying_key(bundle_key_path(state)))
+
+
+def write_first_policy(state: StateFolder, client: str) -> None:
+    """Give a client a policy that has none; one that is there is its own word."""
+    if not (path := policy_path(state, client)).exists():
+        write_secret(path, first_policy(state, client).encode())
 
 
 def write_buckets(path: Path, buckets: Sequence[Bucket]) -> None:

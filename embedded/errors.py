@@ -8,6 +8,9 @@ EmbeddedError
 ├── StateFolderUnusable    the state folder cannot be made or written
 ├── NoFreePort             no port near the preferred one is free
 ├── ClientsInvalid         no client, or a client twice
+├── EnrolmentUnreadable    what a state folder was told of a client cannot be read
+├── EnrolmentFailed        the running stack could not add, remove or rekey a client
+├── ClientNotEnrolled      a command is about a client that the state folder does not know
 ├── SystemUserMissing      PostgreSQL needs a user of its own and none can be made
 └── AirflowMissing         Airflow's own environment is not set up
 """
@@ -102,6 +105,29 @@ class ClientsInvalid(EmbeddedError):
     """No client, a client twice, or a name that cannot be a bucket."""
 
     code = "embedded.clients_invalid"
+
+
+class EnrolmentUnreadable(EmbeddedError):
+    """What a state folder was told of a client cannot be read."""
+
+    code = "embedded.enrolment_unreadable"
+
+    def __init__(self, path: Path, *, why: str) -> None:
+        super().__init__(
+            f"{path} cannot be read: {why}.", hint="Delete it and say it again: `tejido client add` or `remove`."
+        )
+
+
+class EnrolmentFailed(EmbeddedError):
+    """The running stack could not do what it was told of a client."""
+
+    code = "embedded.enrolment_failed"
+
+
+class ClientNotEnrolled(EmbeddedError):
+    """There is no such client in this state folder."""
+
+    code = "embedded.client_not_enrolled"
 
 
 class SystemUserMissing(EmbeddedError):

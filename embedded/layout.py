@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, replace
 
 from core.environment import write_environment
-from core.names import PLATFORM_BUCKETS, checked_client_name
+from core.names import PLATFORM_BUCKETS, checked_client_name, client_bucket_name
 from embedded.airflow import AirflowDatabase, AirflowHome, AirflowProcess, airflow_environment, airflow_processes
 from embedded.api import Api
 from embedded.catalogue import CatalogueStores
 from embedded.clientapps import ClientApps
 from embedded.environments import (
     api_env_path,
+    bundle_key_path,
     client_env_path,
     client_environment,
     platform_env_path,
     write_buckets,
+    write_first_policy,
 )
 from embedded.errors import ClientsInvalid
+from embedded.gate import Gate
 from embedded.mlflow import Mlflow
 from embedded.object_store import ObjectStore
 from embedded.ports import Port, Ports
@@ -30,6 +33,8 @@ from embedded.supernode import SuperNode
 from embedded.valkey import Valkey
 from security.artifact_keys import ArtifactKeys
 
+Take = Callable[[str, int], Port]
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -39,6 +44,8 @@ class Parts:
     airflow: bool = True
     federation: bool = True
     api: bool = True
+    gate: str = ""
+    """Address at which clients on other machines reach the SuperLink's Fleet API; "": none does."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +66,58 @@ class Layout:
         write_buckets(self.state.run / "clients.json", buckets)
         write_buckets(self.state.run / "readers.json", [store.reader for store in stores.values()])
         for bucket in buckets:
+            write_first_policy(self.state, bucket.name)
             write_environment(client_env_path(self.state, bucket.name), client_environment(self.state, bucket))
         values = _platform_values(self.state, by_slug)
         write_environment(platform_env_path(self.state), values)
         write_environment(api_env_path(self.state), {**values, "postgres_dsn": _postgres(by_slug).api_dsn})
+
+    def store_of(self, client: str) -> ObjectStore:
+        """The S3 server of a client."""
+        (found,) = (s for s in self.services if isinstance(s, ObjectStore) and s.owner == client_bucket_name(client))
+        return found
+
+    def of_client(self, client: str) -> tuple[Service, ...]:
+        """The services of one client alone, in the order in which they start."""
+        slugs = (f"s3-{client_bucket_name(client)}", f"supernode-{client}", f"clientapps-{client}")
+        return tuple(service for service in self.services if service.slug in slugs)
+
+    def runs(self, client: str) -> bool:
+        """Whether the client's SuperNode is one of these services."""
+        return any(isinstance(service, SuperNode) for service in self.of_client(client))
+
+    @property
+    def superlink(self) -> SuperLink | None:
+        """Flower's end of the coordinator, where it is one of the parts."""
+        return next((service for service in self.services if isinstance(service, SuperLink)), None)
+
+    def with_client(self, name: str, ports: Ports, *, is_elsewhere: bool = False) -> Layout:
+        """The same with one more client, whose services listen on ports that are free now; see `lay_out`."""
+        taken: list[Port] = []
+
+        def take(service: str, preferred: int) -> Port:
+            taken.append(ports.take(service, preferred))
+            return taken[-1]
+
+        place = len(self.clients)
+        services: list[Service] = [_client_store(self.state, name, place, take)]
+        if self.superlink and not is_elsewhere:
+            services += _client_nodes(self.state, name, place, self.superlink, take)
+        return replace(
+            self,
+            clients=(*self.clients, name),
+            services=(*self.services, *services),
+            ports=(*self.ports, *taken),
+        )
+
+    def without_client(self, name: str) -> Layout:
+        """The same without one client's services."""
+        gone = self.of_client(name)
+        return replace(
+            self,
+            clients=tuple(client for client in self.clients if client != name),
+            services=tuple(service for service in self.services if service not in gone),
+        )
 
 
 def check_clients(clients: Sequence[str]) -> tuple[str, ...]:
@@ -83,8 +138,17 @@ def check_clients(clients: Sequence[str]) -> tuple[str, ...]:
     return tuple(clients)
 
 
-def lay_out(state: StateFolder, clients: Sequence[str], parts: Parts, ports: Ports) -> Layout:
+def lay_out(
+    state: StateFolder, clients: Sequence[str], parts: Parts, ports: Ports, *, elsewhere: Container[str] = ()
+) -> Layout:
     """Choose ports and put the services together; starts nothing.
+
+    Args:
+        state: of the stack.
+        clients: their names.
+        parts: which services besides the stores.
+        ports: chooses.
+        elsewhere: clients whose SuperNodes and ClientApps somebody else runs; their S3 servers are here all the same.
 
     Raises:
         ClientsInvalid: see ``check_clients``.
@@ -100,10 +164,7 @@ def lay_out(state: StateFolder, clients: Sequence[str], parts: Parts, ports: Por
 
     postgres = Postgres(state=state, port=port("PostgreSQL", 15432))
     stores = [ObjectStore(state=state, port=port("S3", 9000))]
-    stores += [
-        ObjectStore(state=state, port=port(f"S3 of client-{name}", 9011 + i), owner=f"client-{name}")
-        for i, name in enumerate(names)
-    ]
+    stores += [_client_store(state, name, i, port) for i, name in enumerate(names)]
     services: list[Service] = [postgres, Valkey(state=state, port=port("Valkey", 16379)), *stores]
     if parts.mlflow:
         database, artifacts = postgres.dsn("mlflow_db", driver="psycopg"), stores[0].bucket("mlflow")
@@ -122,18 +183,27 @@ def lay_out(state: StateFolder, clients: Sequence[str], parts: Parts, ports: Por
     if parts.federation:
         superlink = SuperLink(state=state, port=port("Flower SuperLink", 8000), platform_env=platform_env_path(state))
         services.append(superlink)
+        if parts.gate:
+            services.append(Gate(state=state, host=parts.gate, port=port("Gate", 8443), superlink=superlink))
         for i, name in enumerate(names):
-            node_port = port(f"Flower SuperNode of {name}", 9094 + i)
-            node = SuperNode(state=state, port=node_port, client=name, superlink=superlink)
-            apps_port = port(f"ClientApps of {name}", 9194 + i)
-            environment = client_env_path(state, name)
-            services += [
-                node,
-                ClientApps(supernode=node, port=apps_port, client_env=environment, needs=(node.slug,)),
-            ]
+            services += () if name in elsewhere else _client_nodes(state, name, i, superlink, port)
     if parts.api:
         services.append(Api(state=state, port=port("API", 8800), api_env=api_env_path(state)))
     return Layout(state, names, tuple(services), tuple(steps), tuple(taken))
+
+
+def _client_store(state: StateFolder, name: str, place: int, take: Take) -> ObjectStore:
+    owner = client_bucket_name(name)
+    return ObjectStore(state=state, port=take(f"S3 of {owner}", 9011 + place), owner=owner)
+
+
+def _client_nodes(
+    state: StateFolder, name: str, place: int, superlink: SuperLink, take: Take
+) -> tuple[SuperNode, ClientApps]:
+    node_port = take(f"Flower SuperNode of {name}", 9094 + place)
+    node = SuperNode(state=state, port=node_port, client=name, superlink=superlink)
+    apps_port = take(f"ClientApps of {name}", 9194 + place)
+    return node, ClientApps(supernode=node, port=apps_port, client_env=client_env_path(state, name), needs=(node.slug,))
 
 
 def _catalogue(postgres: Postgres, stores: Sequence[ObjectStore]) -> CatalogueStores:
@@ -170,6 +240,7 @@ def _platform_values(state: StateFolder, by_slug: dict[str, Service]) -> dict[st
         "signing_key_dir": state.folder("secrets", "signing"),
         "artifact_keys_dir": ArtifactKeys.open(state.folder("secrets", "artifacts")).directory,
         "metrics_token_file": state.secret_file("metrics-token"),
+        "bundle_key_file": bundle_key_path(state),
     }
     for service in by_slug.values():
         match service:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +40,8 @@ class Running:
         self._tell = tell
         self._children: dict[str, tuple[Service, Child]] = {}
         self._ready: set[str] = set()
+        self._joining: set[str] = set()
+        """Of clients that are added while all others run: if one of these dies, `join` tells, and nobody else stops."""
         self._lock = threading.Lock()
 
     def start(self, service: Service, cancel: threading.Event) -> None:
@@ -68,6 +70,29 @@ class Running:
         text = f"{service.name} ready in {seconds:.1f} s at {service.url}"
         self._tell(Event("ready", service.name, text, seconds, service.url))
 
+    def join(self, services: Sequence[Service], cancel: threading.Event, begun: Callable[[Service], None]) -> None:
+        """Start services beside those that run, one after the other; on any failure none of these is left running.
+
+        Args:
+            services: in the order of their needs.
+            cancel: see `start`.
+            begun: called with each that answers, before the next one is started.
+
+        Raises:
+            EmbeddedError: see `start`.
+        """
+        self._joining |= {service.slug for service in services}
+        try:
+            for service in services:
+                self.start(service, cancel)
+                begun(service)
+        except BaseException:
+            for service in reversed(services):
+                self.end(service)
+            raise
+        finally:
+            self._joining -= {service.slug for service in services}
+
     def check(self) -> None:
         """Look whether every service that was started still runs.
 
@@ -75,6 +100,8 @@ class Running:
             ServiceCrashed: one has ended; shows the end of its log.
         """
         for service, child in self._snapshot():
+            if service.slug in self._joining:
+                continue
             _raise_if_ended(service, child)
             if (
                 service.slug in self._ready
@@ -106,6 +133,16 @@ class Running:
         if child is not None:
             child.end(within_s=0.0)
         self.start(service, cancel)
+
+    def end(self, service: Service) -> None:
+        """End one service for good; harmless where it does not run."""
+        with self._lock:
+            _, child = self._children.pop(service.slug, (service, None))
+        self._ready.discard(service.slug)
+        if child is not None:
+            child.ask_to_end(service.stop_signal)
+            child.end(within_s=service.stop_within_s)
+            kill_service(self._state.stack_id, service.slug)
 
     def stop(self) -> None:
         """End all: first those that use others, then those that are used. Bounded in time."""

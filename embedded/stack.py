@@ -7,7 +7,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -15,7 +15,10 @@ from core.files import write_atomically
 from core.settings import Settings
 from embedded.airflow import AirflowDatabase
 from embedded.catalogue import CatalogueStores
+from embedded.changing import change, settle
+from embedded.enrolment import Enrolment, Enrolments, write_down
 from embedded.environments import client_env_path, platform_env_path, read_environment
+from embedded.following import Follower
 from embedded.layout import Layout, Parts, lay_out
 from embedded.ports import Ports
 from embedded.postgres import data_folder
@@ -54,17 +57,20 @@ class Stack:
         parts: Parts | None = None,
         tell: Listener = tell_nobody,
     ) -> None:
-        self._clients = tuple(clients)
+        self._given = tuple(clients)
+        self._clients = self._given
         self._parts = parts or Parts()
         self._tell = tell
         self.state = StateFolder.at(state_dir)
         self._lock = StateLock(self.state)
+        self._enrolments = Enrolments(self.state)
         self._ports = Ports(self.state.run / "ports.json")
         self._running = Running(self.state, self._note)
         self._cancel = threading.Event()
         self._telling = threading.Lock()
         self._reaper: Reaper | None = None
         self._layout: Layout | None = None
+        self._follower: Follower | None = None
         self._handlers: dict[signal.Signals, object] = {}
         self.seconds: dict[str, float] = {}
         """Seconds that each service took to be ready, by its name; "total" for all."""
@@ -91,11 +97,18 @@ class Stack:
             data = data_folder(self.state)
             sweep(self.state.stack_id, data)
             self._reaper = Reaper(self.state.stack_id, data)
-            self._layout = lay_out(self.state, self._clients, self._parts, self._ports)
+            known = self._enrolments.all()
+            self._clients = self._enrolments.clients(self._given)
+            elsewhere = {name for name, enrolment in known.items() if enrolment.is_elsewhere}
+            self._layout = lay_out(self.state, self._clients, self._parts, self._ports, elsewhere=elsewhere)
             self._announce_ports(self._layout)
             self._layout.write_files()
             start_all([*self._layout.services, *self._layout.steps], self._start_step, self._cancel)
-            self._write_description(self._layout)
+            for enrolment in known.values():
+                write_down(self.settings(), enrolment)
+            settle(self._layout, known.values())
+            self._follower = Follower(self._enrolments.all, self._apply, self._write_description)
+            self._follower.start(known)
         except BaseException:
             self.stop()
             raise
@@ -137,6 +150,9 @@ class Stack:
         """End everything that belongs to the state folder, and wait until it is gone. Harmless when nothing runs."""
         with self._deaf_to_signals():
             self._cancel.set()
+            if self._follower is not None:
+                self._follower.stop()
+                self._follower = None
             self._running.stop()
             if self._reaper is not None:
                 # The reaper bears the mark too, and is dismissed by the sweep.
@@ -211,10 +227,31 @@ class Stack:
             if port.notice:
                 self._tell(Event("notice", port.service, port.notice))
 
-    def _write_description(self, layout: Layout) -> None:
-        pids = self._running.pids()
-        services = {s.slug: {"name": s.name, "url": s.url, "pid": pids.get(s.slug)} for s in layout.services}
-        description = {"state_dir": str(self.state.root), "clients": list(self._clients), "services": services}
+    def _apply(self, enrolment: Enrolment, in_force: int) -> None:
+        """Bring one client of the running stack to what was written down of it."""
+        layout = self._layout
+        if layout is None:
+            raise Cancelled
+        write_down(self.settings(), enrolment)
+        if enrolment.name in layout.clients and not enrolment.is_removed and enrolment.revision <= max(in_force, 1):
+            return
+        change(layout, enrolment, running=self._running, ports=self._ports, cancel=self._cancel, adopt=self._adopt)
+
+    def _adopt(self, layout: Layout) -> None:
+        self._layout, self._clients = layout, layout.clients
+
+    def _write_description(self, revisions: Mapping[str, int], failed: Mapping[str, str]) -> None:
+        pids, layout = self._running.pids(), self._layout
+        services = (
+            {s.slug: {"name": s.name, "url": s.url, "pid": pids.get(s.slug)} for s in layout.services} if layout else {}
+        )
+        description = {
+            "state_dir": str(self.state.root),
+            "clients": list(self._clients),
+            "services": services,
+            "enrolments": dict(revisions),
+            "failed": dict(failed),
+        }
         write_atomically(self.state.run / "stack.json", json.dumps(description, indent=2).encode())
 
     def _catch_signals(self) -> None:

@@ -13,7 +13,8 @@ from embedded.ports import LOOPBACK, Port
 from embedded.process import Command
 from embedded.service import ServiceDefaults, Steps, answers
 from embedded.state import StateFolder
-from security.certificates import server_certificate
+from security.certificates import ServerCertificate, server_certificate
+from server.flower import Flower
 
 CONNECTION = "tejido"
 PROGRAMS = Path(sys.executable).parent
@@ -63,7 +64,7 @@ class SuperLink(ServiceDefaults):
 
     def prepare(self, steps: Steps) -> None:  # noqa: ARG002 - every service is prepared alike
         """Make the certificates, and the operator's connection file."""
-        server_certificate(self._tls, ["localhost", LOOPBACK])
+        certificates(self.state)
         lines = [
             "[superlink]",
             f'default = "{CONNECTION}"',
@@ -101,9 +102,19 @@ class SuperLink(ServiceDefaults):
         return Command((str(PROGRAMS / "flwr"), *arguments), environment, cwd=self.operator_home)
 
     @property
+    def flower(self) -> Flower:
+        """The operator's Flower commands whose answers are needed."""
+        return Flower(self.operator_home, CONNECTION)
+
+    @property
     def _database(self) -> Path:
         return self.state.folder("superlink") / "state.db"
 
     @property
     def _tls(self) -> Path:
         return self.state.root / "tls"
+
+
+def certificates(state: StateFolder) -> ServerCertificate:
+    """The authority and the SuperLink's certificate, made where there is none."""
+    return server_certificate(state.root / "tls", ["localhost", LOOPBACK])

@@ -10,7 +10,7 @@ from embedded.ports import LOOPBACK, Port
 from embedded.process import Command
 from embedded.service import ServiceDefaults, Steps, answers
 from embedded.state import StateFolder
-from embedded.superlink import CONNECTION, PROGRAMS, SuperLink
+from embedded.superlink import PROGRAMS, SuperLink
 from security.node_keys import NodeKey, node_key
 
 
@@ -40,17 +40,9 @@ class SuperNode(ServiceDefaults):
         """Of the interface to its own ClientApps."""
         return f"http://{LOOPBACK}:{self.port.number}"
 
-    def prepare(self, steps: Steps) -> None:
-        """Register the node's public key, unless the SuperLink's database has it already."""
-        key = self._key()
-        registered = self._home / "registered.pub"
-        if registered.exists() and registered.read_text().strip() == key.public_text:
-            return
-        steps.run(
-            f"Registering {self.name}",
-            self.superlink.operator("supernode", "register", str(key.public), CONNECTION, "--name", self.client),
-        )
-        write_atomically(registered, key.public_text.encode())
+    def prepare(self, steps: Steps) -> None:  # noqa: ARG002 - every service is prepared alike
+        """Make the node's public key known to the SuperLink."""
+        admit(self.superlink, self.client)
 
     def command(self) -> Command:
         """The SuperNode in the foreground, with nothing of the platform's in its environment."""
@@ -77,4 +69,33 @@ class SuperNode(ServiceDefaults):
         return self.state.folder("supernodes", self.client)
 
     def _key(self) -> NodeKey:
-        return node_key(self.state.folder("secrets", "nodes"), self.client)
+        return key_of(self.state, self.client)
+
+
+def key_of(state: StateFolder, client: str) -> NodeKey:
+    """The key of a client's node, made the first time."""
+    return node_key(state.folder("secrets", "nodes"), client)
+
+
+def admit(superlink: SuperLink, client: str) -> None:
+    """Register a node's public key unless the SuperLink has it already; a key that it replaces is retired."""
+    key, known = key_of(superlink.state, client), _registered(superlink.state, client)
+    if known.exists() and known.read_text().strip() == key.public_text:
+        return
+    superlink.flower.register(key.public, client)
+    if known.exists():
+        superlink.flower.retire(client, keep=key.public_pem)
+    write_atomically(known, key.public_text.encode())
+
+
+def retire(superlink: SuperLink, client: str) -> None:
+    """Unregister every key of a client's node; none of them is accepted again. Costs nothing where none is."""
+    known = _registered(superlink.state, client)
+    if known.exists():
+        superlink.flower.retire(client)
+        known.unlink()
+
+
+def _registered(state: StateFolder, client: str) -> Path:
+    """The public key under which the SuperLink knows the client; there is no file where it knows none."""
+    return state.root / "supernodes" / client / "registered.pub"

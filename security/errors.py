@@ -15,12 +15,16 @@ SecurityError
 ├── ArtifactKeyUnreadable    a file of such keys is damaged or open to others
 ├── CertificateUnreadable    a TLS certificate or its key is damaged
 ├── ReceiptKeyUnreadable     the key that signs a client's receipts is damaged
-└── NodeKeyUnreadable        a client's node key is damaged or of another kind
+├── NodeKeyUnreadable        a client's node key is damaged or of another kind
+├── BundleKeyUnreadable      the key that signs app bundles is missing, damaged or of another kind
+├── PolicyInvalid            a client's policy cannot be read, so it allows nothing
+└── PolicyRefused            a client's policy does not allow what is asked for; names the rule
 """
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from core.errors import EX_TEMPFAIL, TejidoError
 
@@ -148,3 +152,32 @@ class ReceiptKeyUnreadable(SecurityError):
     """The key that signs a client's receipts is damaged, or is no Ed25519 key in PEM."""
 
     code = "security.receipt_key_unreadable"
+
+
+class BundleKeyUnreadable(SecurityError):
+    """The key that signs app bundles is missing, damaged, or no Ed25519 key in OpenSSH format."""
+
+    code = "security.bundle_key_unreadable"
+
+
+class PolicyInvalid(SecurityError):
+    """A client's policy cannot be read, so it allows nothing."""
+
+    code = "security.policy_invalid"
+
+    def __init__(self, path: Path, *, why: str) -> None:
+        # Also told to the coordinator, whom the client's folders are no concern of.
+        super().__init__(
+            f"The policy {path.name} cannot be read, so nothing is allowed: {why}.",
+            hint="`tejido client policy check FILE` says the same on the client's side.",
+        )
+
+
+class PolicyRefused(SecurityError):
+    """A client's policy does not allow what is asked for."""
+
+    code = "security.policy_refused"
+
+    def __init__(self, rule: str, why: str) -> None:
+        super().__init__(f'The client\'s policy refuses, rule "{rule}": {why}.')
+        self.rule = rule

@@ -24,6 +24,17 @@ class NodeKey:
         """The public key on one line, as OpenSSH writes it."""
         return self.public.read_text().strip()
 
+    @property
+    def public_pem(self) -> str:
+        """The same as PEM, as the coordinator lists it."""
+        return public_pem(self.public_text)
+
+
+def public_pem(line: str) -> str:
+    """A public key in OpenSSH format as PEM."""
+    key = serialization.load_ssh_public_key(line.encode())
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+
 
 def node_key(folder: Path, name: str) -> NodeKey:
     """The key of the node ``name``, made the first time.

@@ -29,6 +29,7 @@ from server.about import About
 from server.checkpoints import Checkpoint, RunFolder
 from server.client_runs import client_runs
 from server.course import Course, Evaluator
+from server.enrolments import limits
 from server.errors import TrackingUnreachable
 from server.exchange import Mailbox
 from server.gallery import load_gallery
@@ -73,7 +74,8 @@ class Run:
     @property
     def expected(self) -> Expected:
         """What clients must match."""
-        return Expected(self.manifest.version, self.spec.preset.base_hash, partition_sizes(self.manifest))
+        allowed = limits(open_stores(self.settings).data)
+        return Expected(self.manifest.version, self.spec.preset.base_hash, partition_sizes(self.manifest), allowed)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ ServerError
 ├── ModelDamaged          a stored model is not what its hashes say
 ├── SameModel             a version was to be compared with itself
 ├── PrivacyBudgetExhausted the next round of a private run would cost more than its budget
+├── EnrolmentUnreadable   what a client enrolled for cannot be read
 ├── RollbackRefused       a rollback to the champion itself, or to a version that never was champion
 └── ChampionChanged       another version became champion while an index was built
 """
@@ -117,6 +118,12 @@ class SameModel(ServerError):
     """A version was to be compared with itself."""
 
     code = "server.same_model"
+
+
+class EnrolmentUnreadable(ServerError):
+    """What a client enrolled for cannot be read, so no run begins."""
+
+    code = "server.enrolment_unreadable"
 
 
 class RollbackRefused(ServerError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.settings import Settings
 from federation.config import RunConfig
+from security.bundles import sign_bundle
 from server.errors import RunFailed, SuperLinkUnreachable
 from server.provenance import git_commit
 
@@ -23,6 +26,7 @@ PROGRAMS = Path(sys.executable).parent
 BUNDLED = ("core", "catalog", "security", "federation", "clients", "server")
 COMMAND_S = 60.0
 FINISHED = "finished:"
+UNREGISTERED = "unregistered"
 LOG_TAIL_LINES = 30
 QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1", "NO_COLOR": "1"}
 
@@ -36,11 +40,30 @@ class Node:
 
 
 @dataclass(frozen=True)
+class NamedNode:
+    """One that was registered at any time: what it was registered as, and by which key."""
+
+    node_id: str
+    name: str
+    status: str
+    """``unregistered`` once it was; its key is never accepted again."""
+    public_key: str
+    """PEM."""
+
+
+@dataclass(frozen=True)
 class Flower:
     """The ``flwr`` command against one connection of ``home/config.toml``."""
 
     home: Path
     connection: str
+    bundle_key: Path | None = None
+    """Signs what is submitted; None: nothing is signed."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Flower:
+        """The one that a process of the operator is told of."""
+        return cls(Path(settings.required("flwr_home")), settings.superlink_connection, settings.bundle_key_file)
 
     def start(self, run_config: RunConfig, *, federation_config: str | None = None) -> str:
         """Bundle the app, submit it, and return Flower's run id.
@@ -51,11 +74,22 @@ class Flower:
         """
         run_config = {**run_config, "code-commit": git_commit()}
         with _bundle_folder() as app:
+            if self.bundle_key:
+                run_config["bundle-signature"] = sign_bundle(self.bundle_key, self._build(app))
             overrides = app / "overrides.toml"
             overrides.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in run_config.items()))
             extra = ["--federation-config", federation_config] if federation_config else []
             answer = self._json("run", str(app), self.connection, "--run-config", str(overrides), *extra)
         return str(answer["run-id"])
+
+    def _build(self, app: Path) -> str:
+        """SHA-256 of the bundle that Flower makes of an app: the same bytes for the same sources, whenever it does."""
+        with tempfile.TemporaryDirectory(prefix="tejido-bundle-") as folder:
+            done = self._run("build", "--app", str(app), cwd=Path(folder))
+            bundles = list(Path(folder).glob("*.fab"))
+            if len(bundles) != 1:
+                raise RunFailed(f"`flwr build` made no bundle: {(done.stderr or done.stdout)[-600:]}")
+            return hashlib.sha256(bundles[0].read_bytes()).hexdigest()
 
     def status(self, run_id: str) -> tuple[str, str]:
         """``pending``, ``starting``, ``running`` or ``finished:…``, and details."""
@@ -96,8 +130,31 @@ class Flower:
             if "already in use" not in error.message.lower():
                 raise
 
+    def named_nodes(self) -> list[NamedNode]:
+        """Every SuperNode that was ever registered, with its name."""
+        answer = self._answer(self._call(sys.executable, "-m", "server.supernodes", self.connection), "supernode list")
+        return [
+            NamedNode(node["node-id"], node["name"], node["status"], node["public-key"]) for node in answer["nodes"]
+        ]
+
+    def retire(self, name: str, *, keep: str = "") -> list[str]:
+        """Unregister the nodes of a name, but for the one that has the key ``keep`` (PEM); returns their ids.
+
+        A running SuperNode is refused from then on, and its key is never accepted again.
+        """
+        gone = [
+            node.node_id
+            for node in self.named_nodes()
+            if node.name == name and node.status != UNREGISTERED and node.public_key.strip() != keep.strip()
+        ]
+        for node_id in gone:
+            self._json("supernode", "unregister", node_id, self.connection)
+        return gone
+
     def _json(self, *arguments: str) -> dict[str, Any]:
-        done = self._run(*arguments, "--format", "json")
+        return self._answer(self._run(*arguments, "--format", "json"), arguments[0])
+
+    def _answer(self, done: subprocess.CompletedProcess[str], what: str) -> dict[str, Any]:
         start = done.stdout.find("{")
         try:
             answer: dict[str, Any] = json.loads(done.stdout[start:]) if start >= 0 else {}
@@ -107,18 +164,22 @@ class Flower:
             said = str(answer.get("error-message") or done.stderr.strip() or done.stdout.strip() or "nothing")
             if _is_about_the_connection(said):
                 raise self._unreachable(said)
-            raise RunFailed(f"`flwr {arguments[0]}` failed: {said[-600:]}", hint="Look at the SuperLink's log.")
+            raise RunFailed(f"`flwr {what}` failed: {said[-600:]}", hint="Look at the SuperLink's log.")
         return answer
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(PROGRAMS / "flwr"), *arguments]
+    def _run(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        return self._call(str(PROGRAMS / "flwr"), *arguments, cwd=cwd)
+
+    def _call(self, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         environment = flower_environment(self.home)
         try:
             return subprocess.run(
-                command, env=environment, capture_output=True, text=True, timeout=COMMAND_S, check=False
+                command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=COMMAND_S, check=False
             )
         except subprocess.TimeoutExpired:
-            raise self._unreachable(f"no answer to `flwr {arguments[0]}` within {COMMAND_S:.0f} s") from None
+            raise self._unreachable(
+                f"no answer to `{Path(command[0]).name} {command[1]}` within {COMMAND_S:.0f} s"
+            ) from None
 
     def _unreachable(self, said: str) -> SuperLinkUnreachable:
         return SuperLinkUnreachable(

@@ -185,4 +185,6 @@ class Roster:
             return f"it holds catalogue {answer.get('catalogue-version')}"
         if answer.get("products") != str(expected.products[name]):
             return f"it holds {answer.get('products')} products, not {expected.products[name]}"
+        if expected.products[name] > expected.limits.get(name, expected.products[name]):
+            return f"it holds {answer.get('products')} products, it enrolled for {expected.limits[name]} at most"
         return ""

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from server.rounds import Outcome
 
 METRICS = (
-    "loss", "asked", "replies", "rejected", "late", "attempts", "bytes_up", "bytes_down", "seconds", "overhead_seconds",
+    "loss", "asked", "replies", "rejected", "refused", "late", "attempts",
+    "bytes_up", "bytes_down", "seconds", "overhead_seconds",
 )  # fmt: skip
 LISTS = ("rejections", "silent", "late_clients")
+POLICY_CODES = ("[security.policy_refused]", "[security.policy_invalid]")
+"""As refusals end that are a client's own word; see `server.exchange.read_reply`."""
 ATTEMPT = re.compile(r"attempt \d+: ")
 
 
@@ -58,6 +61,8 @@ class RoundReport:
     """Client → bytes ``up`` and ``down``; their sums are `bytes_up` and `bytes_down`."""
     ended_at: str = ""
     """ISO 8601, in UTC; "" in reports of older runs."""
+    refused: int = 0
+    """Of ``rejected`` in the last attempt, those whose own policy refused: each reason names the rule."""
     contributions: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Client → what came of it, as `Contribution` names it; each that was chosen."""
     masking: dict[str, Any] = field(default_factory=dict)
@@ -138,4 +143,5 @@ def round_report(
         },
         masking=dict(total.masking),
         epsilon=epsilon,
+        refused=sum(any(code in found.reason for code in POLICY_CODES) for found in contributions.values()),
     )

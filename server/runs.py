@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from catalog.manifest import live_manifest
@@ -261,7 +260,7 @@ def _watch(settings: Settings, run_key: str, progress: Progress) -> Watch:
 
 
 def _flower(settings: Settings) -> Flower:
-    return Flower(Path(settings.required("flwr_home")), settings.superlink_connection)
+    return Flower.of(settings)
 
 
 def _unknown(run_key: str) -> RunUnknown:

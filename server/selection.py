@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class Expected:
     base_hash: str
     products: dict[str, int]
     """Client → number of products in its partition."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Client → number of products that it enrolled for at most, where that was said."""
 
 
 def wanted_clients(config: FederationConfig, products: Mapping[str, int]) -> tuple[str, ...]:

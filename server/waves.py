@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -104,7 +103,7 @@ def run_wave(
     order = order_of(settings, version, model.spec, publications.coverage(version.id))
     try:
         folder.begin(order, model.state)
-        flower = Flower(Path(settings.required("flwr_home")), settings.superlink_connection)
+        flower = Flower.of(settings)
         flower_run = flower.start({"run-key": status.name, "task": "publish"})
         watch = Watch(flower, flower_run, status, progress, limit_s=order.deadline_s + ALLOWANCE_S)
         result = watch.until_done()

@@ -41,7 +41,8 @@ FENCES = {
     "jose": ("security/tokens.py",),
     "cryptography": ("security", "federation/masking"),
     "flwr": (
-        *("clients/app.py", "clients/masking.py", "clients/superexec.py", "server/app.py", "server/exchange.py"),
+        *("clients/app.py", "clients/guard.py", "clients/masking.py", "clients/superexec.py"),
+        *("server/app.py", "server/exchange.py", "server/supernodes.py"),
         *("federation/strategies", "federation/wire.py"),
     ),
     "airflow": ("dags",),

@@ -1,33 +1,74 @@
-"""`tejido client add`: one more client for a deployment in containers."""
+"""`tejido client add`: one more client, with its keys, its bucket, its limits, and the folder that it is given."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cli.errors import BadOption
 from cli.output import Format, FormatOption, emit
+from cli.session import DEFAULT_STATE, StateOption
 from deployment.override import write_override
+from embedded.clients import Clients, Done
+from embedded.state import StateFolder
+
+OutOption = Annotated[
+    Path | None, typer.Option(help="Folder for what the client is given; handover/NAME in the state folder by default.")
+]
 
 
 def add(
     name: Annotated[str, typer.Argument(help="Name of the client: a-z, 0-9 and -.")],
+    max_examples: Annotated[
+        int | None, typer.Option(help="Products that it may train on at most; all that it is given by default.")
+    ] = None,
+    elsewhere: Annotated[
+        bool, typer.Option("--elsewhere", help="Its processes run where its folder is copied to, not in the stack.")
+    ] = False,
+    out: OutOption = None,
     compose: Annotated[bool, typer.Option("--compose", help="Write an override for docker compose.")] = False,
     file: Annotated[Path, typer.Option(help="The compose file that it goes with.")] = Path("docker-compose.yaml"),
+    state: StateOption = DEFAULT_STATE,
     how: FormatOption = Format.TEXT,
 ) -> None:
-    """Write what adds a client: its object store, SuperNode, ClientApps, network and secrets."""
-    if not compose:
-        raise BadOption(
-            "Clients can be added to a deployment in containers only.",
-            hint="Give --compose; the embedded services take their clients from `tejido up --client NAME`.",
-        )
-    path = write_override(file, name)
+    """Enrol a client, whether the stack runs or not; what is there already stays, and no other client is touched."""
+    if max_examples is not None and max_examples < 1:
+        raise BadOption(f"--max-examples is {max_examples}.", hint="Give at least 1.")
+    if compose:
+        if elsewhere or out:
+            raise BadOption("--compose goes with neither --elsewhere nor --out.", hint="Leave one of them out.")
+        _write_override(file, name, max_examples, how)
+        return
+    done = Clients(StateFolder.at(state)).add(name, max_examples=max_examples, is_elsewhere=elsewhere, out=out)
+    emit(told(done), how, _text)
+
+
+def told(done: Done) -> dict[str, Any]:
+    """What a command did, for JSON."""
+    return {
+        "client": done.client,
+        "stack_running": done.is_running,
+        "folder": str(done.folder),
+        "changed": list(done.written),
+    }
+
+
+def _text(result: dict[str, Any]) -> str:
+    name, folder = result["client"], result["folder"]
+    if not result["changed"]:
+        return f"{name} is enrolled already and {folder} is whole; nothing was changed."
+    when = "It is online." if result["stack_running"] else "It comes with the next `tejido up`."
+    return f"{name} is enrolled. {when} What it is given is in {folder}; README.md there says what to do with it."
+
+
+def _write_override(file: Path, name: str, max_examples: int | None, how: Format) -> None:
+    path, is_changed = write_override(file, name, max_examples=max_examples)
     command = f"docker compose -f {file} -f {path} --profile all up -d"
+    said = "is written" if is_changed else "is there already, and nothing was changed"
     emit(
-        {"file": str(path), "command": command},
+        {"file": str(path), "command": command, "changed": [path.name] if is_changed else []},
         how,
-        lambda r: f"{r['file']} is written. Start it with:\n{r['command']}",
+        lambda r: f"{r['file']} {said}. Start it with:\n{r['command']}",
     )

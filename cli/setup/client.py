@@ -21,11 +21,15 @@ def client(
     shares: SharesOption = Path("/shares"),
     volumes: Annotated[Path, typer.Option(help="Folder with one folder a service's data.")] = Path("/volumes"),
     owner: OwnerOption = 10001,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Make all of its keys anew.")] = False,
     how: FormatOption = Format.TEXT,
 ) -> None:
     """Make what is missing for one client; what exists stays, and no other client is touched."""
     store = Keys(keys)
     with store.locked():
-        Client(store, checked_client_name(name)).write(shares, owner)
+        made = Client(store, checked_client_name(name))
+        if rotate:
+            made.forget_keys()
+        made.write(shares, owner)
     give_client_volumes(volumes, owner)
     emit({"client": name}, how, lambda result: f"Secrets are ready for {result['client']}.")

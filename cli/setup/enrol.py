@@ -16,8 +16,9 @@ from deployment.enrolment import enrol as make_known
 def enrol(
     name: Annotated[str, typer.Argument(help="Name of the client.")],
     share: Annotated[Path, typer.Option(help="What the client's set-up left for the platform.")] = Path("/enrolment"),
+    max_examples: Annotated[int | None, typer.Option(help="Products that it may train on at most.")] = None,
     how: FormatOption = Format.TEXT,
 ) -> None:
-    """Make a client's bucket, register its node's key, and list it for the catalogue's partition."""
-    make_known(load_settings(), share, checked_client_name(name))
+    """Make a client's bucket, register its node's key in place of an older one, and list it for the partition."""
+    make_known(load_settings(), share, checked_client_name(name), max_examples=max_examples)
     emit({"client": name}, how, lambda result: f"{result['client']} is enrolled.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client.core import Metric
@@ -100,4 +99,4 @@ def node_gauges(nodes: Iterable[Node]) -> Iterable[Metric]:
 
 def flower_of(settings: Settings) -> Flower:
     """The SuperLink that the settings name."""
-    return Flower(Path(settings.required("flwr_home")), settings.superlink_connection)
+    return Flower.of(settings)

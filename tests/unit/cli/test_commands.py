@@ -2,18 +2,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 
 import pytest
 
-from cli.commands import TREE, Command
+from cli.commands import TREE, Command, Group
 
 
-def leaves() -> list[tuple[str, Command]]:
+def leaves(entries: Mapping[str, Command | Group] = TREE) -> list[tuple[str, Command]]:
     """Every command of the tree with its own name."""
     found = []
-    for name, entry in TREE.items():
-        found += [(name, entry)] if isinstance(entry, Command) else list(entry.commands.items())
+    for name, entry in entries.items():
+        found += [(name, entry)] if isinstance(entry, Command) else leaves(entry.commands)
     return found
 
 

@@ -34,7 +34,9 @@ def test_no_service_that_runs_is_touched() -> None:
 def test_the_file_stands_beside_the_compose_file(tmp_path: Path) -> None:
     compose = tmp_path / "docker-compose.yaml"
     compose.write_text(COMPOSE.read_text())
-    path = write_override(compose, "duna")
+    path, is_changed = write_override(compose, "duna")
+    assert is_changed
+    assert write_override(compose, "duna") == (path, False)
     assert path == tmp_path / "docker-compose.duna.yaml"
     assert "docker compose -f docker-compose.yaml -f docker-compose.duna.yaml" in path.read_text()
 

@@ -19,6 +19,8 @@ from deployment.clients import Client
 from deployment.keys import Keys
 from deployment.platform import Owners, Platform
 from deployment.volumes import read_notify_url, read_readers
+from security.bundles import verifying_key
+from security.policy import read_policy
 
 ME = Owners(os.getuid(), os.getuid())
 HOLDERS = {
@@ -37,6 +39,7 @@ HOLDERS = {
     "airflow-fernet": {"airflow"},
     "airflow-admin": {"airflow", "operator", "worker"},
     "admin-password": {"databases", "operator", "worker"},
+    "bundle-signing.key": {"operator", "worker"},
 }
 """Secret → the shares that hold it, and no other."""
 
@@ -185,3 +188,27 @@ def test_a_gates_certificate_is_its_own_and_the_federations(keys: Keys, tmp_path
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate((keys.tls / "ca.pem").read_bytes()))
     ssl.create_default_context().load_cert_chain(gate / "server.pem", gate / "server.key")
     assert (keys.tls / "server.pem").read_bytes() == superlink
+
+
+def test_a_client_s_policy_names_the_operator_s_key_and_is_never_written_again(keys: Keys, tmp_path: Path) -> None:
+    Platform(keys).write(tmp_path / "platform", ME)
+    Client(keys, "aurora").write(tmp_path / "shares", os.getuid())
+    path = tmp_path / "shares" / "apps" / "policy.toml"
+    assert read_policy(path).signers == (verifying_key(keys.bundle_key),)
+    path.write_text("its own word")
+    Client(keys, "aurora").write(tmp_path / "shares", os.getuid())
+    assert path.read_text() == "its own word"
+
+
+def test_forgotten_keys_are_made_anew_and_no_other_client_s_change(keys: Keys, tmp_path: Path) -> None:
+    Platform(keys).write(tmp_path / "platform", ME)
+    for name in ("aurora", "boreal"):
+        Client(keys, name).write(tmp_path / name, os.getuid())
+    before = {name: written(keys, tmp_path / name) for name in ("aurora", "boreal")}
+    Client(keys, "aurora").forget_keys()
+    for name in ("aurora", "boreal"):
+        Client(keys, name).write(tmp_path / name, os.getuid())
+    after = {name: written(keys, tmp_path / name) for name in ("aurora", "boreal")}
+    assert after["boreal"] == before["boreal"]
+    assert all(after["aurora"][share] != before["aurora"][share] for share in ("node", "apps", "store", "enrolment"))
+    assert after["aurora"]["gate"] == before["aurora"]["gate"]

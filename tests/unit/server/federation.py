@@ -99,6 +99,16 @@ def refusing(message: Message) -> Message:
     return Message(RecordDict({"refusal": refusal}), reply_to=message)
 
 
+def forbidding(message: Message) -> Message:
+    """A client whose own policy does not allow it."""
+    told: dict[str, Any] = {
+        "code": "security.policy_refused",
+        "message": 'The policy refuses, rule "hours".',
+        "hint": "",
+    }
+    return Message(RecordDict({"refusal": ConfigRecord(dict(told))}), reply_to=message)
+
+
 def crashing(message: Message) -> Message:
     trace = 'Traceback (most recent call last):\n  File "app.py", line 1\nit crashed\n'
     return Message(Error(code=1, reason=trace), reply_to=message)

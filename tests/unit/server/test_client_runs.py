@@ -12,7 +12,7 @@ from server.client_runs import CLIENT, EACH_ROUND, REASONS, ClientRuns, client_r
 from server.errors import TrackingUnreachable
 from server.reports import RoundReport, round_report
 from server.tracking import Point, Run
-from tests.unit.server.federation import CONFIG, one_round, refusing, silent, training, update
+from tests.unit.server.federation import CONFIG, forbidding, one_round, refusing, silent, training, update
 from tests.unit.server.test_judgement import answered, retrieval
 
 
@@ -66,6 +66,15 @@ def reports(rounds: int) -> list[RoundReport]:
         round_report(n, outcome, val, recall_by_client={"aurora": 0.5}, seconds=2.0, evaluation_s=1.0)
         for n in range(1, rounds + 1)
     ]
+
+
+def test_a_round_s_report_counts_what_clients_policies_refused() -> None:
+    outcome = one_round(training("aurora"), refusing, forbidding, config=dataclasses.replace(CONFIG, quorum=0.1))
+    report = round_report(1, outcome, retrieval(answered(0, 0.5)), recall_by_client={}, seconds=2.0, evaluation_s=1.0)
+    assert (report.rejected, report.refused) == (2, 1)
+    assert report.metrics()["refused"] == 1
+    assert 'rule "hours"' in report.contributions["cobre"]["reason"]
+    assert RoundReport.from_dict({k: v for k, v in report.as_dict().items() if k != "refused"}).refused == 0
 
 
 def test_a_client_s_curves_add_up_to_the_round_s() -> None:

@@ -216,3 +216,12 @@ def test_sample_is_the_same_for_a_seed_and_a_round_and_large_enough() -> None:
     assert len({tuple(found) for found in chosen}) > 1
     assert len(sample(names, changed(sample=0.01, min_clients=4), 1)) == 4
     assert sample(names[:2], changed(sample=1.0, min_clients=2), 1) == names[:2]
+
+
+def test_a_client_that_holds_more_than_it_enrolled_for_is_left_out_with_the_numbers() -> None:
+    grid = FakeGrid({node: describing(name) for node, name in NAMES.items()}, NAMES)
+    found = roster(grid)
+    found.expected = dataclasses.replace(found.expected, limits={"aurora": 10, "boreal": 19})
+    found.gather()
+    assert found.admitted == {"aurora", "cobre"}
+    assert found.left_out == {"boreal": "boreal: it holds 20 products, it enrolled for 19 at most"}

@@ -72,7 +72,7 @@ def test_failed_run_gives_its_first_error_with_code_and_hint(folder: RunFolder, 
 
 def test_run_that_flower_ended_without_a_word_gives_its_log_tail(folder: RunFolder, tmp_path: Path) -> None:
     """Flower may well say "completed" when nothing was."""
-    flower = FakeFlower(tmp_path, "x", lambda: ("finished:completed", ""))
+    flower = FakeFlower(tmp_path, "x", answers=lambda: ("finished:completed", ""))
     with pytest.raises(RunFailed, match="finished:completed") as caught:
         watch(flower, folder).until_done()
     assert "last words" in caught.value.hint
@@ -87,7 +87,7 @@ def test_silent_run_ends_at_its_limit_and_is_stopped(folder: RunFolder, tmp_path
 
 def test_superlink_that_stays_away_ends_the_watch(folder: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(SuperLinkUnreachable):
-        watch(FakeFlower(tmp_path, "x", unreachable), folder).until_done()
+        watch(FakeFlower(tmp_path, "x", answers=unreachable), folder).until_done()
 
 
 def test_superlink_that_is_away_once_does_not_end_the_watch(folder: RunFolder, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_superlink_that_is_away_once_does_not_end_the_watch(folder: RunFolder, t
             folder.finish({"run_id": "run-1"})
         return "running", ""
 
-    assert watch(FakeFlower(tmp_path, "x", answer), folder).until_done() == {"run_id": "run-1"}
+    assert watch(FakeFlower(tmp_path, "x", answers=answer), folder).until_done() == {"run_id": "run-1"}
 
 
 def test_real_command_line_says_that_nobody_answers(tmp_path: Path) -> None:

@@ -1,0 +1,227 @@
+"""`tejido client` on an embedded stack: add a client, or give it new keys, while the stack runs or while none does.
+
+What shall be so is written down first; a stack that runs does it within seconds, the next one at its start. Every step
+makes only what is missing, so a command that was broken off is completed by the same command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from core.names import checked_client_name, client_bucket_name
+from deployment.handover import Handover
+from embedded.enrolment import Enrolment, Enrolments
+from embedded.environments import client_environment, first_policy
+from embedded.errors import ClientNotEnrolled, EnrolmentFailed, StackLocked
+from embedded.object_store import ObjectStore
+from embedded.ports import LOOPBACK, Port, Ports
+from embedded.state import StateFolder, StateLock
+from embedded.superlink import certificates
+from embedded.supernode import key_of
+
+WAIT_S, LOOK_S = 120.0, 0.2
+S3_PORT, SUPERLINK_PORT = 9011, 8000
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command came to."""
+
+    client: str
+    is_running: bool
+    """Whether a stack did it at once."""
+    folder: Path
+    written: tuple[str, ...]
+    """What was made or renewed; nothing where all was there already."""
+
+
+class Clients:
+    """The clients of one state folder.
+
+    Args:
+        state: the folder.
+        wait_s: how long a running stack may take for a change.
+    """
+
+    def __init__(self, state: StateFolder, *, wait_s: float = WAIT_S) -> None:
+        self._state, self._wait_s = state, wait_s
+        self._enrolments = Enrolments(state)
+
+    def add(self, name: str, *, max_examples: int | None, is_elsewhere: bool, out: Path | None) -> Done:
+        """Enrol a client and write its folder.
+
+        Raises:
+            ClientNameInvalid: no host, bucket or folder can be called so.
+            EnrolmentFailed: the running stack could not start its services.
+            HandoverInvalid: its folder cannot be written there.
+        """
+        before = self._enrolments.get(checked_client_name(name))
+        wanted = Enrolment.of(name, max_examples=max_examples, is_elsewhere=is_elsewhere)
+        if before and not before.is_removed:
+            # Its keys are the same, and so is the day on which it came.
+            anew = before.is_elsewhere is not is_elsewhere or name in self._described().get("failed", {})
+            same = replace(
+                wanted, since=before.since, actor=before.actor, is_new=before.is_new, revision=before.revision
+            )
+            wanted = same if same == before and not anew else replace(same, revision=same.revision + anew, is_new=False)
+        elif before:
+            wanted = replace(wanted, revision=before.revision + 1)
+        elif is_elsewhere and name in self._listed():
+            wanted = replace(wanted, revision=2)
+        return self._bring_about(wanted, out, before)
+
+    def rotate(self, name: str, *, out: Path | None) -> Done:
+        """Give a client a new node key, new storage keys and a new secret between its processes.
+
+        The old ones open nothing from the moment on at which the stack has them; one that does not run, at its start.
+
+        Raises:
+            ClientNotEnrolled: there is no such client.
+            EnrolmentFailed: see `add`.
+        """
+        before = self.require(name)
+        for path in self.secrets(name):
+            path.unlink(missing_ok=True)
+        return self._bring_about(replace(before, revision=before.revision + 1, is_new=False), out, before)
+
+    def require(self, name: str) -> Enrolment:
+        """A client that takes part.
+
+        Raises:
+            ClientNotEnrolled: there is none of that name.
+        """
+        found = self._enrolments.get(checked_client_name(name))
+        if found is None and name in self._listed():
+            return Enrolment.of(name)
+        if found is None or found.is_removed:
+            raise ClientNotEnrolled(
+                f"There is no client {name} in {self._state.root}.", hint=f"Add it: `tejido client add {name}`."
+            )
+        return found
+
+    def is_running(self) -> bool:
+        """Whether a stack runs over the folder."""
+        with self._alone() as is_running:
+            return is_running
+
+    def names(self) -> list[str]:
+        """Who takes part, as the last stack had it and as was said since."""
+        return list(self._enrolments.clients(self._listed()))
+
+    def secrets(self, name: str) -> list[Path]:
+        """The files of every secret by which a client is known."""
+        folder, owner = self._state.secrets, client_bucket_name(name)
+        return [
+            folder / "nodes" / f"{name}.key",
+            folder / "nodes" / f"{name}.pub",
+            folder / f"s3-{owner}-access-key",
+            folder / f"s3-{owner}-secret-key",
+            folder / f"superexec-{name}",
+        ]
+
+    def folder(self, name: str, out: Path | None) -> Path:
+        """What is copied to the client."""
+        return (out or self._state.root / "handover" / name).expanduser()
+
+    def say(self, wanted: Enrolment) -> bool:
+        """Write down what shall be so; where a stack runs, wait until it is. Whether one runs.
+
+        Raises:
+            EnrolmentFailed: it could not be done, or not in time.
+        """
+        with self._alone() as is_running:
+            if self._enrolments.get(wanted.name) != wanted:
+                self._enrolments.put(wanted)
+        if is_running:
+            self._await(wanted)
+        return is_running
+
+    def _bring_about(self, wanted: Enrolment, out: Path | None, before: Enrolment | None) -> Done:
+        missing = [path.name for path in self.secrets(wanted.name) if not path.exists()]
+        is_running = self.say(wanted)
+        folder = self.folder(wanted.name, out)
+        changed = missing + self._handover(wanted, is_running=is_running).write(folder)
+        if before != wanted:
+            changed.append("enrolment")
+        return Done(wanted.name, is_running, folder, tuple(changed))
+
+    def _handover(self, wanted: Enrolment, *, is_running: bool) -> Handover:
+        state, name = self._state, wanted.name
+        store_port, superlink = self._addresses(wanted, is_running=is_running)
+        store = ObjectStore(state=state, port=store_port, owner=wanted.bucket)
+        settings = client_environment(state, store.client_bucket(name))
+        return Handover(
+            name=name,
+            bucket=wanted.bucket,
+            superlink=superlink,
+            authority=certificates(state).authority.read_text(),
+            node_key=key_of(state, name).private.read_text(),
+            superexec=state.secret(f"superexec-{name}"),
+            # Where its folder was copied to.
+            settings={**settings, "state_dir": "state", "cache_dir": "cache"},
+            policy=first_policy(state, name),
+            max_examples=wanted.max_examples,
+        )
+
+    def _addresses(self, wanted: Enrolment, *, is_running: bool) -> tuple[Port, str]:
+        """The port of the client's S3 server, and where the SuperLink is: now, or from the next start on."""
+        if is_running:
+            services = self._described()["services"]
+            number = int(services[f"s3-{wanted.bucket}"]["url"].rpartition(":")[2])
+            # Who is elsewhere comes through the gate, where there is one.
+            slug = "gate" if wanted.is_elsewhere and "gate" in services else "superlink"
+            superlink = services.get(slug, {}).get("url", "").removeprefix("https://")
+            return Port("S3", number, number), superlink or f"{LOOPBACK}:{SUPERLINK_PORT}"
+        ports = Ports(self._state.run / "ports.json")
+        try:
+            store = ports.take(f"S3 of {wanted.bucket}", S3_PORT)
+            superlink_port = ports.take("Flower SuperLink", SUPERLINK_PORT)
+            ports.save()
+        finally:
+            ports.release()
+        return store, f"{LOOPBACK}:{superlink_port.number}"
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Keep a stack from starting meanwhile; yields whether one runs already."""
+        lock = StateLock(self._state)
+        try:
+            lock.acquire()
+        except StackLocked:
+            yield True
+            return
+        try:
+            yield False
+        finally:
+            lock.release()
+
+    def _await(self, wanted: Enrolment) -> None:
+        until = time.monotonic() + self._wait_s
+        while time.monotonic() < until:
+            described = self._described()
+            if why := described.get("failed", {}).get(wanted.name):
+                raise EnrolmentFailed(
+                    f"The running stack could not do it for {wanted.name}: {why}",
+                    hint="Mend what it says and give the command again; all other clients run on.",
+                )
+            if described.get("enrolments", {}).get(wanted.name, 0) >= wanted.revision:
+                return
+            time.sleep(LOOK_S)
+        raise EnrolmentFailed(
+            f"The running stack did not do it for {wanted.name} within {self._wait_s:.0f} s.",
+            hint="It may still be starting; give the command again once `tejido doctor` finds it well.",
+        )
+
+    def _described(self) -> dict[str, Any]:
+        path = self._state.run / "stack.json"
+        return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def _listed(self) -> list[str]:
+        path = self._state.run / "clients.json"
+        return [str(entry["name"]) for entry in json.loads(path.read_text())] if path.exists() else []

@@ -1,0 +1,108 @@
+"""Signatures of app bundles: Ed25519 over the bundle's SHA-256, by a key that the operator has and clients know.
+
+The signature travels with the run, beside the bundle. What is signed begins with words of its own, so that no signature
+made for another purpose by the same key can stand in its place.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from core.files import write_secret
+from security.errors import BundleKeyUnreadable
+
+PURPOSE = b"tejido app bundle\n"
+
+
+def bundle_key(path: Path) -> Path:
+    """The file of the signing key, made the first time."""
+    if not path.exists():
+        private = Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+        )
+        write_secret(path, private)
+    return path
+
+
+def verifying_key(path: Path) -> str:
+    """The public key of a signing key file, on one line, as OpenSSH writes it and policies name it.
+
+    Raises:
+        BundleKeyUnreadable: the file is missing, damaged, or another kind of key.
+    """
+    public = _load(path).public_key()
+    return public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+
+
+def sign_bundle(path: Path, sha256: str) -> str:
+    """The signature of a bundle, in base64.
+
+    Args:
+        path: file of the signing key.
+        sha256: of the bundle, in hexadecimal.
+
+    Raises:
+        BundleKeyUnreadable: the file is missing, damaged, or another kind of key.
+    """
+    return base64.b64encode(_load(path).sign(PURPOSE + sha256.encode())).decode()
+
+
+def is_signed(sha256: str, signature: str, signers: Iterable[str]) -> bool:
+    """Whether one of the signers (OpenSSH lines) signed a bundle of this hash; nothing that is wrong raises."""
+    try:
+        given = base64.b64decode(signature, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return any(_verifies(signer, given, PURPOSE + sha256.encode()) for signer in signers)
+
+
+def checked_signer(line: str) -> str:
+    """The line, if it is an Ed25519 public key in OpenSSH format.
+
+    Raises:
+        ValueError: it is none.
+    """
+    _public(line)
+    return line
+
+
+def _verifies(signer: str, signature: bytes, message: bytes) -> bool:
+    try:
+        _public(signer).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _public(line: str) -> Ed25519PublicKey:
+    try:
+        key = serialization.load_ssh_public_key(line.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise ValueError("no public key in OpenSSH format") from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("no Ed25519 public key")  # noqa: TRY004 - a text that says something else
+    return key
+
+
+def _load(path: Path) -> Ed25519PrivateKey:
+    try:
+        key = serialization.load_ssh_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise _unreadable(path) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _unreadable(path)
+    return key
+
+
+def _unreadable(path: Path) -> BundleKeyUnreadable:
+    return BundleKeyUnreadable(
+        f"{path} is no Ed25519 private key in OpenSSH format.",
+        hint="Restore it, or delete it; clients whose policy names the old key then need the new one.",
+    )

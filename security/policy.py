@@ -1,0 +1,203 @@
+"""A client's policy: what it takes part in. Its own installed program checks it, never what a coordinator sent.
+
+A file that is missing, damaged or expired allows nothing. Every rule but the hours must be written out: what a client
+did not think of shall not be allowed by a default that it never saw.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from security.bundles import checked_signer, is_signed
+from security.errors import PolicyInvalid, PolicyRefused
+
+MAX_BYTES = 65_536
+SPAN = re.compile(r"(\d\d:\d\d)-(\d\d:\d\d)")
+VISIBLE = "visible"
+"""The mode of a run that says nothing of it."""
+OTHER_NAMES = {"robust": VISIBLE}
+"""A run's config names its mode by what the coordinator does with the updates, a policy by who sees them."""
+TEMPLATE = """\
+# What {name} takes part in. Nobody but {name} writes this file; its own programs check it before anything is trained,
+# and again before anything leaves. `tejido client policy check FILE` says whether it can be read.
+version = 1
+# Nothing is allowed from this day on.
+expires = {expires}
+# Ed25519 keys; a bundle of programs that none of them signed is never loaded.
+signers = ["{signer}"]
+# SHA-256 of further bundles that may be loaded without a signature.
+bundles = []
+# What may be trained and leave: "heads", "lora", "full".
+trainable = ["heads", "lora", "full"]
+# Who may see an update: "visible" (the coordinator), "confidential" (nobody, it is masked).
+modes = ["visible", "confidential"]
+# 0: runs without noise are accepted, too.
+min_noise_multiplier = 0.0
+max_rounds = 1000
+max_update_bytes = 1_000_000_000
+# When it trains; left out: at any time. One that ends before it begins runs over midnight.
+# hours = ["20:00-06:00"]
+# timezone = "Europe/Madrid"
+"""
+
+
+def _checked_span(text: str) -> str:
+    found = SPAN.fullmatch(text)
+    if not found or len({time.fromisoformat(moment) for moment in found.groups()}) < 2:
+        raise ValueError("not as in 20:00-06:00")
+    return text
+
+
+def _checked_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise ValueError("no time zone of that name") from None
+    return name
+
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Whole = Annotated[int, Field(strict=True, ge=1)]
+
+
+class Policy(BaseModel):
+    """What a client allows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1]
+    expires: date
+    """In UTC; the first day on which nothing is allowed."""
+    signers: tuple[Annotated[str, AfterValidator(checked_signer)], ...]
+    """Ed25519 keys as OpenSSH writes them."""
+    bundles: tuple[Sha256, ...]
+    trainable: tuple[Literal["heads", "lora", "full"], ...]
+    modes: tuple[Literal["visible", "confidential"], ...]
+    min_noise_multiplier: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+    max_rounds: Whole
+    """Of one run."""
+    max_update_bytes: Whole
+    """Of everything in one reply together."""
+    hours: tuple[Annotated[str, AfterValidator(_checked_span)], ...] = ()
+    timezone: Annotated[str, AfterValidator(_checked_zone)] = "UTC"
+
+    @model_validator(mode="after")
+    def _names_a_bundle(self) -> Self:
+        if not self.signers and not self.bundles:
+            raise ValueError("neither signers nor bundles: no program could be loaded")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a coordinator asks for in one message."""
+
+    bundle: str
+    """SHA-256 of the programs that would run, as computed from their bytes."""
+    signature: str = ""
+    values: Mapping[str, object] = field(default_factory=dict)
+    """Settings in the message."""
+    is_training: bool = True
+    """Whether an update is asked for: then the settings that a rule is about may not be left out."""
+
+
+def template(name: str, *, signer: str, today: date | None = None) -> str:
+    """A policy to begin with: everything that this operator signed, for a year."""
+    today = today or datetime.now(UTC).date()
+    expires = today.replace(year=today.year + 1, day=min(today.day, 28))
+    return TEMPLATE.format(name=name, signer=signer, expires=expires.isoformat())
+
+
+def read_policy(path: Path) -> Policy:
+    """Read a policy: JSON where the file is called so, else TOML.
+
+    Raises:
+        PolicyInvalid: it cannot be read or understood to the last word; nothing is allowed then.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"it has more than {MAX_BYTES} bytes")
+        text = path.read_text(encoding="utf-8")
+        told: Any = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        return Policy.model_validate(told)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors())
+        raise PolicyInvalid(path, why=wrong) from None
+    except OSError as error:
+        # Its text names the folder, which is told to nobody.
+        raise PolicyInvalid(path, why=error.strerror or type(error).__name__) from None
+    except (ValueError, RecursionError) as error:
+        raise PolicyInvalid(path, why=str(error)) from None
+
+
+def check(policy: Policy, asked: Asked, *, now: datetime | None = None) -> None:
+    """Insist that the policy allows what is asked for.
+
+    Raises:
+        PolicyRefused: names the first rule that does not.
+    """
+    now = now or datetime.now(UTC)
+    if now.astimezone(UTC).date() >= policy.expires:
+        raise PolicyRefused("expires", f"it expired on {policy.expires.isoformat()}")
+    if not _is_within(policy, now):
+        raise PolicyRefused("hours", f"it is {now.astimezone(ZoneInfo(policy.timezone)):%H:%M} in {policy.timezone}")
+    if asked.bundle not in policy.bundles and not is_signed(asked.bundle, asked.signature, policy.signers):
+        signed = "its signature is by nobody who is trusted" if asked.signature else "it is not signed"
+        raise PolicyRefused("bundle", f"{asked.bundle[:12]}… is not listed, and {signed}")
+    _check_settings(policy, asked)
+
+
+def check_size(policy: Policy, sent_bytes: int) -> None:
+    """Insist that as much may leave.
+
+    Raises:
+        PolicyRefused: it is more than ``max_update_bytes``.
+    """
+    if sent_bytes > policy.max_update_bytes:
+        raise PolicyRefused("max_update_bytes", f"{sent_bytes:,} bytes would leave")
+
+
+def _check_settings(policy: Policy, asked: Asked) -> None:
+    values = asked.values
+    if asked.is_training or "trainable" in values:
+        trainable = values.get("trainable")
+        if trainable not in policy.trainable:
+            raise PolicyRefused("trainable", f"{_short(trainable)} would be trained")
+    if asked.is_training or "mode" in values:
+        mode = values.get("mode", VISIBLE)
+        seen = OTHER_NAMES.get(mode, mode) if isinstance(mode, str) else None
+        if seen not in policy.modes:
+            raise PolicyRefused("modes", f"the run is {_short(mode)}")
+    if asked.is_training or "rounds" in values:
+        for name in ("rounds", "round") if asked.is_training else ("rounds",):
+            number = values.get(name)
+            if type(number) is not int or not 1 <= number <= policy.max_rounds:
+                raise PolicyRefused("max_rounds", f"{name} is {_short(number)}")
+    if policy.min_noise_multiplier and (asked.is_training or "privacy" in values):
+        noise = values.get("noise-multiplier") if values.get("privacy") == "client-level" else 0.0
+        if type(noise) is not float or not noise >= policy.min_noise_multiplier:
+            raise PolicyRefused("min_noise_multiplier", f"the run's is {_short(noise)}")
+
+
+def _is_within(policy: Policy, now: datetime) -> bool:
+    moment = now.astimezone(ZoneInfo(policy.timezone)).time()
+    return not policy.hours or any(_covers(span, moment) for span in policy.hours)
+
+
+def _covers(span: str, moment: time) -> bool:
+    begins, ends = (time.fromisoformat(text) for text in span.split("-"))
+    return begins <= moment < ends if begins < ends else moment >= begins or moment < ends
+
+
+def _short(value: object) -> str:
+    return repr(value)[:60]

@@ -1,0 +1,153 @@
+"""A client leaves: what the platform has of it is removed, and then looked for, line by line, where it would be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.errors import CatalogError
+from catalog.index import IndexStore
+from catalog.leaving import Held, Leaving
+from catalog.manifest import published_manifest
+from catalog.objects import S3ObjectStore, delete_all
+from catalog.pictures import OWN
+from core.files import write_atomically
+from core.settings import Bucket, Settings
+from server.audit import actor_of
+from server.enrolments import drop_limits, limits, note_client
+from server.flower import UNREGISTERED, Flower
+from server.index_notice import announce_index
+from server.stores import open_stores
+
+ACCESS = "storage access"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One thing that was looked for after the deed."""
+
+    what: str
+    where: str
+    """What was asked."""
+    found: str
+    is_gone: bool
+    is_kept: bool = False
+    """Whether it is meant to stay; then `found` says whose it is."""
+
+
+def forget_client(settings: Settings, name: str) -> Held:
+    """Remove a client from everything that the platform has; returns what the database had. Safe to run again.
+
+    Raises:
+        SuperLinkUnreachable: it did not answer; the node's key is the first thing to go.
+        CatalogError: the database or the object store did not answer.
+    """
+    Flower.of(settings).retire(name)
+    store = open_stores(settings).data
+    drop_limits(store, name)
+    for path in (settings.clients_file, settings.readers_file):
+        if path is not None and path.exists():
+            _leave_out(path, name)
+    leaving = Leaving(settings.required("postgres_dsn"))
+    try:
+        before = leaving.forget(name, actor=actor_of(settings))
+    finally:
+        leaving.close()
+    delete_all(store, f"{OWN}{name}/")
+    note_client(settings, "client_removed", name, actor=actor_of(settings), products=before.products)
+    with IndexStore(settings.required("postgres_dsn")) as index:
+        if (live := index.live()) is not None:
+            announce_index(settings, live.id)
+    return before
+
+
+def look_for(settings: Settings, name: str, before: Held, keys: Bucket | None) -> list[Evidence]:
+    """What is left of a client on the platform; every line is asked for now.
+
+    Args:
+        settings: of the platform.
+        name: of the client.
+        before: what the database had.
+        keys: its bucket with the keys that opened it, where they were known.
+    """
+    return [
+        *_of_the_federation(settings, name, keys),
+        *_of_the_database(settings, name, before),
+        *_kept(settings, name),
+    ]
+
+
+def files_left(what: str, *paths: Path) -> Evidence:
+    """Whether files, or folders with anything in them, are gone."""
+    left = [path for path in paths if path.exists()]
+    where = ", ".join(path.name for path in paths)
+    return Evidence(what, f"files: {where}", ", ".join(map(str, left)) or "none", not left)
+
+
+def _of_the_federation(settings: Settings, name: str, keys: Bucket | None) -> Iterator[Evidence]:
+    nodes = [node for node in Flower.of(settings).named_nodes() if node.name == name]
+    admitted = [node.node_id for node in nodes if node.status != UNREGISTERED]
+    told = f"{len(admitted)} of {len(nodes)} that were registered"
+    yield Evidence("node keys", "the SuperLink's list of nodes", told, not admitted)
+    if keys is not None:
+        yield _access(keys)
+    for path in (settings.clients_file, settings.readers_file):
+        if path is not None and path.exists():
+            listed = [entry for entry in json.loads(path.read_text()) if _is_of(entry, name)]
+            yield Evidence("platform's keys of its bucket", path.name, f"{len(listed)} entries", not listed)
+    enrolled = limits(open_stores(settings).data)
+    yield Evidence("enrolment", "s3://data/enrolments", "there" if name in enrolled else "none", name not in enrolled)
+
+
+def _access(keys: Bucket) -> Evidence:
+    try:
+        found = sum(1 for _ in S3ObjectStore(keys).list(""))
+    except CatalogError as error:
+        return Evidence(ACCESS, f"{keys.endpoint} with the former keys", error.code, is_gone=True)
+    told = f"{found:,} objects can be listed"
+    return Evidence(ACCESS, f"{keys.endpoint} with the former keys", told, is_gone=False)
+
+
+def _of_the_database(settings: Settings, name: str, before: Held) -> Iterator[Evidence]:
+    leaving = Leaving(settings.required("postgres_dsn"))
+    try:
+        now, sessions = leaving.held(name), leaving.living_sessions(before.curators)
+    finally:
+        leaving.close()
+    yield Evidence("rows", "fashion_files", f"{now.products:,} of {before.products:,}", not now.products)
+    told = f"{now.unpublished:,} of {before.unpublished:,}"
+    yield Evidence("unpublished rows", "unpublished_products", told, not now.unpublished)
+    yield Evidence(
+        "publications", "published_products", f"{now.published:,} of {before.published:,}", not now.published
+    )
+    for version, vectors in now.vectors.items():
+        told = f"{vectors:,} of {before.vectors.get(version, 0):,}"
+        yield Evidence("vectors", f"index version {version}", told, not vectors)
+    yield Evidence("curators", "users", ", ".join(now.curators) or "none", not now.curators)
+    yield Evidence("programs", "machines", ", ".join(now.machines) or "none", not now.machines)
+    yield Evidence("curators' sessions", "session_families", f"{sessions:,} go on", not sessions)
+    pictures = sum(1 for _ in open_stores(settings).data.list(f"{OWN}{name}/"))
+    yield Evidence("curators' pictures", f"s3://data/{OWN}{name}/", f"{pictures:,} objects", not pictures)
+    caches = [path for path in (settings.features_dir / name,) if path.exists()]
+    yield Evidence("cached features", "the platform's cache folder", "there" if caches else "none", not caches)
+
+
+def _kept(settings: Settings, name: str) -> Iterator[Evidence]:
+    """The catalogue that the operator loaded is the operator's; its versions are never written again."""
+    manifest = published_manifest(open_stores(settings).data)
+    held = {client.name: client.products for client in manifest.clients} if manifest else {}
+    told = f"{held[name]:,} products, until the catalogue is loaded again" if name in held else "not named"
+    yield Evidence("partition", "the live catalogue's manifest", told, name not in held, is_kept=name in held)
+
+
+def _leave_out(path: Path, name: str) -> None:
+    entries = json.loads(path.read_text())
+    others = [entry for entry in entries if not _is_of(entry, name)]
+    if len(others) < len(entries):
+        write_atomically(path, json.dumps(others, indent=2).encode(), mode=path.stat().st_mode & 0o777)
+
+
+def _is_of(entry: dict[str, str], name: str) -> bool:
+    return entry.get("name") == name or entry.get("bucket") == f"client-{name}"

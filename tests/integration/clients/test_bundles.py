@@ -1,0 +1,71 @@
+"""A real SuperNode, its ClientApps, and a bundle that the client's policy does not allow."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from embedded.environments import policy_path
+from embedded.stack import Stack
+from tests.integration.clients.apps import Probe
+from tests.integration.clients.conftest import CLIENTS
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+BOTH, LIMIT = len(CLIENTS), 1000
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came of one run."""
+
+    said: dict[str, dict[str, Any]]
+    ran: int
+    """On how many clients the bundle's own code ran."""
+
+
+@pytest.fixture(scope="module")
+def heard(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Heard]:
+    """Four runs at the same time."""
+    folder = tmp_path_factory.mktemp("probes")
+    signed, altered = Probe.at(folder / "signed"), Probe.at(folder / "altered", build=1)
+    signature = signed.signature(stack, folder)
+    runs: dict[str, tuple[Probe, dict[str, Any]]] = {
+        "unsigned": (signed, {}),
+        "altered": (altered, {"signature": signature}),
+        "signed": (signed, {"signature": signature}),
+        "large": (signed, {"signature": signature, "size": LIMIT + 1}),
+    }
+    # Aurora lets less out than Boreal does.
+    path = policy_path(stack.state, "aurora")
+    before = path.read_text()
+    path.write_text(re.sub(r"max_update_bytes = \w+", f"max_update_bytes = {LIMIT}", before))
+    with ThreadPoolExecutor() as pool:
+        asked = {
+            name: pool.submit(probe.ask, stack, folder / f"{name}.json", nodes=BOTH, **more)
+            for name, (probe, more) in runs.items()
+        }
+        found = {name: Heard(*future.result()) for name, future in asked.items()}
+    path.write_text(before)
+    return found
+
+
+@pytest.mark.parametrize("run", ["unsigned", "altered"])
+def test_a_bundle_that_the_operator_did_not_sign_just_so_is_never_loaded(heard: dict[str, Heard], run: str) -> None:
+    refusals = {name: answer["refusal"] for name, answer in heard[run].said.items()}
+    assert {name: told["code"] for name, told in refusals.items()} == dict.fromkeys(CLIENTS, "security.policy_refused")
+    assert all('rule "bundle"' in told["message"] for told in refusals.values())
+    assert heard[run].ran == 0
+
+
+def test_one_that_is_signed_is_loaded(heard: dict[str, Heard]) -> None:
+    assert heard["signed"] == Heard({name: {"done": {"text": "x"}} for name in CLIENTS}, ran=BOTH)
+
+
+def test_a_client_s_own_rules_are_held_against_what_leaves_for_it_alone(heard: dict[str, Heard]) -> None:
+    assert heard["large"].said["boreal"] == {"done": {"text": "x" * (LIMIT + 1)}}
+    assert 'rule "max_update_bytes": 1,001 bytes' in heard["large"].said["aurora"]["refusal"]["message"]
+    assert heard["large"].ran == BOTH

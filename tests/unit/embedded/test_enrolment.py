@@ -1,0 +1,204 @@
+"""What a state folder is told of clients, and how a stack follows it."""
+
+from __future__ import annotations
+
+import dataclasses
+import stat
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from core.errors import ClientNameInvalid
+from embedded.clients import Clients
+from embedded.enrolment import Enrolment, Enrolments
+from embedded.errors import ClientNotEnrolled, EnrolmentFailed, EnrolmentUnreadable
+from embedded.following import Follower
+from embedded.removing import knows
+from embedded.state import StateFolder, StateLock
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateFolder:
+    return StateFolder.at(tmp_path / "state")
+
+
+@pytest.fixture
+def clients(state: StateFolder) -> Clients:
+    return Clients(state, wait_s=0.3)
+
+
+def everything(root: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file with its bytes and its time."""
+    return {str(p): (p.read_bytes(), p.stat().st_mtime_ns) for p in root.rglob("*") if p.is_file()}
+
+
+def add(clients: Clients, name: str = "duna", out: Path | None = None, *, max_examples: int | None = None) -> list[str]:
+    return list(clients.add(name, max_examples=max_examples, is_elsewhere=False, out=out).written)
+
+
+def test_a_client_can_be_added_before_any_stack_ran(state: StateFolder, clients: Clients) -> None:
+    assert set(add(clients)) >= {"node.key", "ca.pem", "client.env", "policy.toml", "README.md", "enrolment"}
+    folder = state.root / "handover" / "duna"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert (state.root / "tls" / "ca.key").exists()
+    assert (folder / "node.key").read_text() == (state.secrets / "nodes" / "duna.key").read_text()
+    assert Enrolments(state).clients(["aurora"]) == ("aurora", "duna")
+
+
+def test_a_second_time_changes_no_byte(state: StateFolder, clients: Clients) -> None:
+    add(clients, max_examples=7)
+    kept = ("handover", "secrets", "enrolments", "tls")
+    before = {name: everything(state.root / name) for name in kept}
+    assert add(clients, max_examples=7) == []
+    after = {name: everything(state.root / name) for name in kept}
+    # The public key is derived anew each time: its bytes are the same.
+    assert {n: {p: b for p, (b, _) in f.items()} for n, f in after.items()} == {
+        n: {p: b for p, (b, _) in f.items()} for n, f in before.items()
+    }
+    assert after["handover"] == before["handover"]
+
+
+@pytest.mark.parametrize("missing", ["node.key", "ca.pem", "client.env", "superexec", "README.md", "policy.toml"])
+def test_a_folder_that_is_half_made_is_completed(state: StateFolder, clients: Clients, missing: str) -> None:
+    add(clients)
+    path = state.root / "handover" / "duna" / missing
+    whole = path.read_bytes()
+    path.unlink()
+    assert add(clients) == [missing]
+    assert path.read_bytes() == whole
+
+
+def test_a_broken_file_and_an_open_one_are_put_right_and_the_client_s_policy_is_its_own(
+    state: StateFolder, clients: Clients
+) -> None:
+    add(clients)
+    folder = state.root / "handover" / "duna"
+    (folder / "ca.pem").write_text("half")
+    (folder / "node.key").chmod(0o644)
+    (folder / "policy.toml").write_text("its own word")
+    assert set(add(clients)) == {"ca.pem", "node.key"}
+    assert (folder / "policy.toml").read_text() == "its own word"
+    assert stat.S_IMODE((folder / "node.key").stat().st_mode) == 0o600
+
+
+def test_another_client_s_files_are_not_touched(state: StateFolder, clients: Clients) -> None:
+    add(clients, "aurora")
+    before = {p: found for p, found in everything(state.root).items() if "aurora" in p and not p.endswith(".pub")}
+    add(clients, "duna")
+    clients.rotate("duna", out=None)
+    assert {p: found for p, found in everything(state.root).items() if p in before} == before
+
+
+def test_rotation_makes_every_secret_of_one_client_anew(state: StateFolder, clients: Clients, tmp_path: Path) -> None:
+    add(clients)
+    before = {path.name: path.read_text() for path in clients.secrets("duna")}
+    policy = (state.root / "handover" / "duna" / "policy.toml").read_bytes()
+    done = clients.rotate("duna", out=None)
+    after = {path.name: path.read_text() for path in clients.secrets("duna")}
+    assert all(after[name] != before[name] for name in before)
+    assert after["duna.key"] == (done.folder / "node.key").read_text()
+    assert (done.folder / "policy.toml").read_bytes() == policy
+    assert Enrolments(state).all()["duna"].revision == 2
+
+
+def test_limits_can_be_changed(state: StateFolder, clients: Clients) -> None:
+    add(clients, max_examples=7)
+    assert set(add(clients, max_examples=9)) == {"enrolment", "README.md"}
+    found = Enrolments(state).all()["duna"]
+    assert (found.max_examples, found.revision, found.bucket) == (9, 1, "client-duna")
+
+
+def test_one_that_was_removed_takes_no_part_and_may_come_back(state: StateFolder, clients: Clients) -> None:
+    enrolments = Enrolments(state)
+    enrolments.put(dataclasses.replace(Enrolment.of("aurora"), is_removed=True, revision=2))
+    assert enrolments.clients(["aurora", "boreal"]) == ("boreal",)
+    with pytest.raises(ClientNotEnrolled):
+        clients.rotate("aurora", out=None)
+    assert knows(state, "aurora")
+    add(clients, "aurora")
+    assert enrolments.clients(["boreal"]) == ("boreal", "aurora")
+    assert enrolments.all()["aurora"].revision == 3
+
+
+def test_a_stranger_and_a_name_that_cannot_be_are_refused(state: StateFolder, clients: Clients) -> None:
+    with pytest.raises(ClientNotEnrolled, match="nobody"):
+        knows(state, "nobody")
+    with pytest.raises(ClientNameInvalid):
+        add(clients, "../x")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "duna"}', '{"name": "other", "bucket": "b"}'])
+def test_a_damaged_enrolment_is_named_and_guessed_by_nobody(state: StateFolder, text: str) -> None:
+    (state.folder("enrolments") / "duna.json").write_text(text)
+    with pytest.raises(EnrolmentUnreadable, match=r"duna\.json"):
+        Enrolments(state).all()
+
+
+def test_a_stack_that_does_not_do_it_in_time_is_told_of(state: StateFolder, clients: Clients) -> None:
+    running = StateLock(state)
+    running.acquire()
+    try:
+        assert clients.is_running()
+        with pytest.raises(EnrolmentFailed, match="within 0 s"):
+            add(clients)
+        (state.run / "stack.json").write_text('{"failed": {"duna": "its store did not start"}}')
+        with pytest.raises(EnrolmentFailed, match="its store did not start"):
+            add(clients)
+    finally:
+        running.release()
+    assert not clients.is_running()
+
+
+class Told:
+    """What a follower did and said."""
+
+    def __init__(self) -> None:
+        self.applied: list[tuple[str, int, int]] = []
+        self.revisions: dict[str, int] = {}
+        self.failed: dict[str, str] = {}
+        self.threads: set[str] = set()
+        self.fails = False
+
+    def apply(self, enrolment: Enrolment, in_force: int) -> None:
+        self.applied.append((enrolment.name, in_force, enrolment.revision))
+        self.threads.add(threading.current_thread().name)
+        if self.fails:
+            raise EnrolmentFailed("It did not start.")
+
+    def hear(self, revisions: Mapping[str, int], failed: Mapping[str, str]) -> None:
+        self.revisions, self.failed = dict(revisions), dict(failed)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_follower_does_what_is_new_once_and_says_what_failed(state: StateFolder) -> None:
+    enrolments, told = Enrolments(state), Told()
+    enrolments.put(first := Enrolment.of("aurora"))
+    follower = Follower(enrolments.all, told.apply, told.hear)
+    follower.start(enrolments.all())
+    try:
+        assert told.revisions == {"aurora": 1}
+        enrolments.put(Enrolment.of("duna"))
+        wait_until(lambda: told.revisions == {"aurora": 1, "duna": 1})
+        enrolments.put(dataclasses.replace(first, revision=2))
+        wait_until(lambda: told.revisions["aurora"] == 2)
+        assert told.applied == [("duna", 0, 1), ("aurora", 1, 2)]
+        told.fails = True
+        enrolments.put(dataclasses.replace(first, revision=3))
+        wait_until(lambda: told.failed == {"aurora": "It did not start."})
+        assert told.revisions["aurora"] == 2
+        told.fails = False
+        enrolments.put(dataclasses.replace(first, revision=4))
+        wait_until(lambda: told.revisions["aurora"] == 4 and not told.failed)
+    finally:
+        follower.stop()
+    assert told.threads == {"enrolments"}

@@ -1,0 +1,96 @@
+"""What clients enrolled for, which models a client took part in, and how often its policy refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from catalog.objects import DirectoryStore
+from server.enrolments import drop_limits, limits, put_limits
+from server.errors import EnrolmentUnreadable
+from server.participation import parts_of
+from server.tracking import ModelVersion, Run
+
+
+def run(key: str, *, start_from: str = "", metrics: Mapping[str, float] | None = None, client: str = "") -> Run:
+    tags = {"client": client} if client else {"run_key": key}
+    return Run(f"id-{key}", "1", key, "FINISHED", {"start-from": start_from}, metrics or {}, tags)
+
+
+class Registry:
+    """MLflow as a dictionary: run → the run it starts from, and what came of Duna in it."""
+
+    def __init__(self, runs: Mapping[str, tuple[str, dict[str, float] | None]]) -> None:
+        self._runs = runs
+
+    def versions(self) -> list[ModelVersion]:
+        named = [
+            ModelVersion("fashion-clip", str(number), f"id-{key}", "", "lite", "v1", (), 0, {})
+            for number, key in enumerate(self._runs, start=1)
+        ]
+        return named[::-1]
+
+    def run(self, run_id: str) -> Run:
+        key = run_id.removeprefix("id-")
+        return run(key, start_from=self._runs[key][0])
+
+    def nested(self, parent: str) -> list[Run]:
+        of_duna = self._runs[parent.removeprefix("id-")][1]
+        others = [run("other", client="aurora", metrics={"total_accepted": 5.0})]
+        return [*others, run("own", client="duna", metrics=of_duna)] if of_duna is not None else others
+
+
+def parts(runs: Mapping[str, tuple[str, dict[str, float] | None]]) -> dict[str, tuple[int, int, str]]:
+    found: list[dict[str, Any]] = parts_of(Registry(runs), "duna")
+    return {part["run_key"]: (part["accepted"], part["rejected"], part["inherited_from"]) for part in found}
+
+
+def test_a_client_took_part_where_its_updates_counted_and_where_that_was_gone_on_from() -> None:
+    assert parts(
+        {
+            "before": ("", None),
+            "with-it": ("before", {"total_accepted": 3.0, "total_rejected": 1.0}),
+            "after": ("with-it", None),
+            "later": ("after", None),
+            "again": ("with-it", {"total_accepted": 1.0}),
+            "apart": ("before", None),
+        }
+    ) == {
+        "with-it": (3, 1, ""),
+        "after": (0, 0, "with-it"),
+        "later": (0, 0, "with-it"),
+        "again": (1, 0, "with-it"),
+    }
+
+
+def test_updates_that_never_counted_are_told_and_are_in_no_model_after_that() -> None:
+    assert parts({"refused": ("", {"total_accepted": 0.0, "total_rejected": 4.0}), "after": ("refused", None)}) == {
+        "refused": (0, 4, "")
+    }
+
+
+def test_a_circle_of_runs_ends() -> None:
+    assert parts({"a": ("b", None), "b": ("a", None)}) == {}
+
+
+def test_limits_are_kept_and_forgotten_one_by_one(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    assert limits(store) == {}
+    put_limits(store, "aurora", max_examples=5)
+    put_limits(store, "boreal", max_examples=6)
+    put_limits(store, "aurora", max_examples=7)
+    assert limits(store) == {"aurora": 7, "boreal": 6}
+    drop_limits(store, "aurora")
+    drop_limits(store, "aurora")
+    assert limits(store) == {"boreal": 6}
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"max_examples": true}', b'{"max_examples": 0}', b"[1]"])
+def test_a_damaged_limit_lets_no_run_begin(tmp_path: Path, content: bytes) -> None:
+    store = DirectoryStore(tmp_path)
+    store.put("enrolments/aurora.json", content)
+    with pytest.raises(EnrolmentUnreadable, match=r"enrolments/aurora\.json"):
+        limits(store)
