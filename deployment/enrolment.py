@@ -12,7 +12,8 @@ from core.files import write_atomically
 from core.settings import ClientBucket, Settings
 from security.node_keys import public_pem
 from server.audit import actor_of
-from server.enrolments import drop_limits, note_client, put_limits
+from server.audit_notes import note_client
+from server.enrolments import drop_limits, put_limits
 from server.flower import Flower
 
 GROUP_MAY_READ = 0o640

@@ -102,7 +102,8 @@ def _read(path: Path) -> Enrolment:
 def write_down(settings: Settings, enrolment: Enrolment) -> None:
     """Tell the coordinator what a client may, where it looks before each run; and the audit log what became of it."""
     from catalog.objects import S3ObjectStore
-    from server.enrolments import drop_limits, note_client, put_limits
+    from server.audit_notes import note_client
+    from server.enrolments import drop_limits, put_limits
 
     store = S3ObjectStore(settings.platform_bucket("data"))
     if enrolment.is_removed or enrolment.max_examples is None:

@@ -23,10 +23,8 @@ from security.errors import PolicyInvalid, PolicyRefused
 
 MAX_BYTES = 65_536
 SPAN = re.compile(r"(\d\d:\d\d)-(\d\d:\d\d)")
-VISIBLE = "visible"
+ROBUST = "robust"
 """The mode of a run that says nothing of it."""
-OTHER_NAMES = {"robust": VISIBLE}
-"""A run's config names its mode by what the coordinator does with the updates, a policy by who sees them."""
 TEMPLATE = """\
 # What {name} takes part in. Nobody but {name} writes this file; its own programs check it before anything is trained,
 # and again before anything leaves. `tejido client policy check FILE` says whether it can be read.
@@ -39,8 +37,8 @@ signers = ["{signer}"]
 bundles = []
 # What may be trained and leave: "heads", "lora", "full".
 trainable = ["heads", "lora", "full"]
-# Who may see an update: "visible" (the coordinator), "confidential" (nobody, it is masked).
-modes = ["visible", "confidential"]
+# Who may see an update: in a "robust" run the coordinator, in a "confidential" one nobody, as it is masked.
+modes = ["robust", "confidential"]
 # 0: runs without noise are accepted, too.
 min_noise_multiplier = 0.0
 max_rounds = 1000
@@ -82,7 +80,7 @@ class Policy(BaseModel):
     """Ed25519 keys as OpenSSH writes them."""
     bundles: tuple[Sha256, ...]
     trainable: tuple[Literal["heads", "lora", "full"], ...]
-    modes: tuple[Literal["visible", "confidential"], ...]
+    modes: tuple[Literal["robust", "confidential"], ...]
     min_noise_multiplier: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
     max_rounds: Whole
     """Of one run."""
@@ -174,9 +172,8 @@ def _check_settings(policy: Policy, asked: Asked) -> None:
         if trainable not in policy.trainable:
             raise PolicyRefused("trainable", f"{_short(trainable)} would be trained")
     if asked.is_training or "mode" in values:
-        mode = values.get("mode", VISIBLE)
-        seen = OTHER_NAMES.get(mode, mode) if isinstance(mode, str) else None
-        if seen not in policy.modes:
+        mode = values.get("mode", ROBUST)
+        if mode not in policy.modes:
             raise PolicyRefused("modes", f"the run is {_short(mode)}")
     if asked.is_training or "rounds" in values:
         for name in ("rounds", "round") if asked.is_training else ("rounds",):

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 
-from catalog.audit_log import AuditLog, Kind
 from catalog.objects import ObjectStore
-from core.settings import Settings
 from server.errors import EnrolmentUnreadable
 
 PREFIX = "enrolments/"
@@ -36,13 +34,6 @@ def limits(store: ObjectStore) -> dict[str, int]:
         EnrolmentUnreadable: one is damaged; no run begins on a guess.
     """
     return {key.removeprefix(PREFIX).removesuffix(".json"): _read(store, key) for key in list(store.list(PREFIX))}
-
-
-def note_client(settings: Settings, kind: Kind, client: str, *, actor: str, **details: object) -> None:
-    """Write into the audit log what became of a client, unless just that stands there already."""
-    with AuditLog(settings.required("postgres_dsn")) as log:
-        if kind == "client_removed" or not log.has(kind, client=client, **details):
-            log.append(kind, actor, client=client, **details)
 
 
 def _read(store: ObjectStore, key: str) -> int:

@@ -16,7 +16,8 @@ from catalog.pictures import OWN
 from core.files import write_atomically
 from core.settings import Bucket, Settings
 from server.audit import actor_of
-from server.enrolments import drop_limits, limits, note_client
+from server.audit_notes import note_client
+from server.enrolments import drop_limits, limits
 from server.flower import UNREGISTERED, Flower
 from server.index_notice import announce_index
 from server.stores import open_stores

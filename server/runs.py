@@ -13,10 +13,10 @@ from core.settings import Settings
 from federation.config import FederationConfig
 from federation.presets import load_preset
 from server.about import About
+from server.audit_notes import note_refusals
 from server.checkpoints import RunFolder
 from server.errors import ClientsMissing, RunFailed, RunRefused, RunUnknown, ServerError, SuperLinkUnreachable
 from server.flower import FINISHED, Flower
-from server.refusals import note_refusals
 from server.selection import partition_sizes, wanted_clients
 from server.stores import open_stores
 

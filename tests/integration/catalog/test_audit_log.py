@@ -17,7 +17,7 @@ from catalog.sessions import SessionStore
 from catalog.store import CatalogueStore
 from core.settings import Settings
 from security.refresh_tokens import at_rest, new_refresh_token
-from server.refusals import note_refusals
+from server.audit_notes import note_refusals
 
 pytestmark = pytest.mark.integration
 TIMES: dict[str, Any] = {"idle_s": 3600, "lifetime_s": 43_200, "address": "198.51.100.7"}

@@ -83,7 +83,7 @@ def train(message: Message, context: Context) -> Message:
     size = int(message.content.config_records["config"].get("size", 1))
     return Message(RecordDict({"done": ConfigRecord({"text": "x" * size})}), reply_to=message)
 '''
-ASKED = {"trainable": "heads", "rounds": 3, "round": 1, "mode": "visible"}
+ASKED = {"trainable": "heads", "rounds": 3, "round": 1, "mode": "robust"}
 
 
 @dataclass(frozen=True)

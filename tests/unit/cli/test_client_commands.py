@@ -73,7 +73,7 @@ def test_a_stranger_is_refused_before_anything_is_asked_or_started(state: Path) 
 def test_a_policy_is_checked_as_the_client_s_programs_read_it(state: Path) -> None:
     folder = Path(as_json("client", "add", "duna", "--state", str(state))["folder"])
     policy = folder / "policy.toml"
-    assert as_json("client", "policy", "check", str(policy))["modes"] == ["visible", "confidential"]
+    assert as_json("client", "policy", "check", str(policy))["modes"] == ["robust", "confidential"]
     text = policy.read_text()
     policy.write_text(text.replace("max_rounds", "max_round"))
     with pytest.raises(PolicyInvalid, match="max_round"):

@@ -16,7 +16,7 @@ from clients.guard import Guard, content_bytes
 from tests.unit.security.test_policy import RULES
 
 BUNDLE = b"programs"
-CONFIG: dict[str, Any] = {"trainable": "heads", "mode": "visible", "rounds": 3, "round": 1, "privacy": "none"}
+CONFIG: dict[str, Any] = {"trainable": "heads", "mode": "robust", "rounds": 3, "round": 1, "privacy": "none"}
 HEAD = len(Array(np.zeros(1000, np.uint8)).data) - 1000
 CONTEXT = Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}, series_id=1)
 

@@ -24,12 +24,12 @@ RULES: dict[str, Any] = {
     "signers": [],
     "bundles": [BUNDLE],
     "trainable": ["heads", "lora"],
-    "modes": ["visible"],
+    "modes": ["robust"],
     "min_noise_multiplier": 0.0,
     "max_rounds": 10,
     "max_update_bytes": 1000,
 }
-ASKED: dict[str, object] = {"trainable": "heads", "mode": "visible", "rounds": 10, "round": 1, "privacy": "none"}
+ASKED: dict[str, object] = {"trainable": "heads", "mode": "robust", "rounds": 10, "round": 1, "privacy": "none"}
 
 
 def policy(**rules: Any) -> Policy:
@@ -92,15 +92,16 @@ def test_a_round_s_message_that_leaves_a_setting_out_is_refused(name: str) -> No
     assert refused(policy(), without(name))
 
 
-def test_a_run_that_says_nothing_of_its_mode_is_visible() -> None:
+def test_a_run_that_says_nothing_of_its_mode_is_robust() -> None:
     assert not refused(policy(), without("mode"))
     assert refused(policy(modes=["confidential"]), without("mode")) == "modes"
 
 
-def test_a_robust_run_is_one_whose_updates_are_visible() -> None:
-    assert not refused(policy(), asked(mode="robust"))
+def test_a_mode_that_is_not_allowed_is_refused() -> None:
     assert refused(policy(modes=["confidential"]), asked(mode="robust")) == "modes"
     assert not refused(policy(modes=["confidential"]), asked(mode="confidential"))
+    assert refused(policy(), asked(mode="confidential")) == "modes"
+    assert refused(policy(), asked(mode=["robust"])) == "modes"
 
 
 def test_a_question_is_held_against_what_it_says_and_may_say_nothing() -> None:

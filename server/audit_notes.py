@@ -1,10 +1,10 @@
-"""Refused updates go into the audit log, once for each run, by whoever waits for its result."""
+"""What goes into the audit log that PostgreSQL cannot see: clients that come and go, and updates that were refused."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from catalog.audit_log import AuditLog
+from catalog.audit_log import AuditLog, Kind
 from core.settings import Settings
 
 
@@ -26,3 +26,10 @@ def note_refusals(settings: Settings, result: dict[str, Any]) -> None:
         if not log.has("update_refused", run=result["run_id"]):
             for one in refused:
                 log.append("update_refused", str(one.pop("client")), **one)
+
+
+def note_client(settings: Settings, kind: Kind, client: str, *, actor: str, **details: object) -> None:
+    """Write into the audit log what became of a client, unless just that stands there already."""
+    with AuditLog(settings.required("postgres_dsn")) as log:
+        if kind == "client_removed" or not log.has(kind, client=client, **details):
+            log.append(kind, actor, client=client, **details)
