@@ -83,9 +83,10 @@ def test_a_clients_environment_holds_no_secret_of_anybody_else(stack: Stack) -> 
 def test_files_with_secrets_are_private(stack: Stack) -> None:
     private = [*stack.state.run.glob("*.env"), stack.state.run / "clients.json", stack.state.run / "valkey.conf"]
     # The folder itself is closed to others, so what is no secret may be readable: public keys, the active key's name.
-    public = (".pub", "")
+    public = (".pub", "", ".keys")
     private += [path for path in stack.state.secrets.glob("*") if path.is_file()]
     private += [path for path in stack.state.secrets.glob("*/*") if path.suffix not in public]
+    private.append(stack.state.secrets / "artifacts" / "wrapping.keys")
     assert stat.S_IMODE(stack.state.secrets.stat().st_mode) == 0o700
     assert len(private) > 15
     for path in private:
