@@ -33,6 +33,9 @@ APART = ("torch", "triton", "nvidia-", "cuda-", "tejido")
 # so pip takes one so old that it cannot be imported beside it; this one works with both. Environments are installed
 # from whole lock files without looking at what distributions say that they want.
 INSTEAD = {"graphene": "3.4.3"}
+# The clients of Valkey and Redis want it before Python 3.11.3. Debian has 3.11.2; whoever locks may have a later one,
+# for which pip leaves it out.
+ALSO = {"async-timeout": "5.0.1"}
 HEAD = "# Made by `make lock`; edit pyproject.toml (or requirements/airflow.in) instead."
 INDEX = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
 SIMPLE = "application/vnd.pypi.simple.v1+json"
@@ -98,7 +101,7 @@ def main() -> None:
         item["metadata"]["name"].lower().replace("_", "-"): item["metadata"]["version"] for item in report["install"]
     }
     with ThreadPoolExecutor(8) as threads:
-        wanted = [(name, INSTEAD.get(name, version)) for name, version in sorted(chosen.items()) if not is_apart(name)]
+        wanted = [(n, INSTEAD.get(n, version)) for n, version in sorted((ALSO | chosen).items()) if not is_apart(n)]
         written(lock, threads.map(lambda pair: entry(*pair), wanted))
 
 
