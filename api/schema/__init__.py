@@ -11,6 +11,7 @@ from api.schema.arguments import UPLOAD, Upload
 from api.schema.documents import reader_of
 from api.schema.execution import OperationExecutor
 from api.schema.mutation import Mutation
+from api.schema.names import Names
 from api.schema.query import Query
 
 MAX_DEPTH = 6
@@ -19,7 +20,7 @@ MAX_ALIASES = 10
 
 def make_schema() -> strawberry.Schema:
     """What can be asked."""
-    config = StrawberryConfig(auto_camel_case=True, scalar_map={Upload: UPLOAD})
+    config = StrawberryConfig(name_converter=Names(), scalar_map={Upload: UPLOAD})
     return strawberry.Schema(query=Query, mutation=Mutation, config=config)
 
 
