@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 Check = Callable[[bytes], None]
+READY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ async def _open(asked: Sequence[Asked], per_second: float, seconds: float, conne
     answers, idle = Answers(), asyncio.Queue[_Connection]()
     for _ in range(connections):
         idle.put_nowait(await _Connection.open(asked[0]))
-    began = time.perf_counter()
+    # The first is due when all have been made ready: making thousands of tasks is no part of an answer.
+    began = time.perf_counter() + READY_S
 
     async def ask(number: int) -> None:
         due = began + number / per_second
