@@ -81,7 +81,7 @@ class Machines(Protocol):
 class Audit(Protocol):
     """The audit log; `catalog.audit_log.AuditLog` in production."""
 
-    def append(self, kind: Kind, actor: str, **details: object) -> int:
+    def append(self, kind: Kind, actor: str, **details: object) -> None:
         """Add an entry."""
 
 

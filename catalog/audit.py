@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from psycopg.rows import class_row
 
-from catalog.database import Database
+from catalog.database import OnDatabase
 from catalog.sql import queries
 
 AUDIT = queries("audit.sql")
@@ -31,15 +30,8 @@ class ModelChange:
     reason: str
 
 
-class AuditTrail:
-    """Adds to the trail, and reads it. Every call is one transaction.
-
-    Args:
-        database: libpq URL, or a `Database` to share its connections.
-    """
-
-    def __init__(self, database: str | Database) -> None:
-        self._database = Database(database) if isinstance(database, str) else database
+class AuditTrail(OnDatabase):
+    """Adds to the trail, and reads it. Every call is one transaction."""
 
     def record(
         self, action: Action, *, actor: str, model_name: str, from_version: str | None, to_version: str, reason: str
@@ -74,13 +66,3 @@ class AuditTrail:
             values = {"model_name": model_name, "version": version}
             (found,) = connection.execute(AUDIT["was_champion"], values).fetchone() or (False,)
             return bool(found)
-
-    def close(self) -> None:
-        """Give the connections back to PostgreSQL."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()

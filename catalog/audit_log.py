@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
-from catalog.database import Database
+from catalog.database import Connection, OnDatabase
 from catalog.sql import queries
 
 AUDIT_LOG = queries("audit_log.sql")
@@ -74,29 +73,30 @@ def verified(links: Iterable[Link], head: str | None = None) -> Verdict:
     return Verdict(entries, previous.hex(), knows_head=knows)
 
 
-class AuditLog:
-    """Adds to the log, and reads it. Every call is one transaction; DatabaseUnreachable when none can be had.
+class AuditLog(OnDatabase):
+    """Adds to the log, and reads it. Every call is one transaction; DatabaseUnreachable when none can be had."""
 
-    Args:
-        database: libpq URL, or a `Database` to share its connections.
-    """
-
-    def __init__(self, database: str | Database) -> None:
-        self._database = Database(database) if isinstance(database, str) else database
-
-    def append(self, kind: Kind, actor: str, **details: object) -> int:
-        """Add an entry; its number."""
-        values = {"kind": kind, "actor": actor, "details": Jsonb(details)}
+    def append(self, kind: Kind, actor: str, **details: object) -> None:
+        """Add an entry."""
         with self._database.transaction() as connection:
-            (number,) = connection.execute(AUDIT_LOG["append"], values).fetchone() or (0,)
-        return int(number)
+            _append(connection, kind, actor, details)
 
-    def has(self, kind: Kind, **details: object) -> bool:
-        """Whether there is an entry with these details, and perhaps others."""
-        values = {"kind": kind, "details": Jsonb(details)}
+    def append_once(
+        self, kind: Kind, entries: Iterable[tuple[str, Mapping[str, object]]], *, unless: Mapping[str, object]
+    ) -> None:
+        """Add entries, all or none, unless one of their kind has been added with the details ``unless``.
+
+        Args:
+            kind: of all.
+            entries: actor and details of each.
+            unless: what tells that they are there already. Of two that come together, one finds the other's.
+        """
         with self._database.transaction() as connection:
-            (found,) = connection.execute(AUDIT_LOG["has"], values).fetchone() or (False,)
-        return bool(found)
+            connection.execute(AUDIT_LOG["lock"])
+            values = {"kind": kind, "details": Jsonb(dict(unless))}
+            (is_there,) = connection.execute(AUDIT_LOG["has"], values).fetchone() or (False,)
+            for actor, details in () if is_there else entries:
+                _append(connection, kind, actor, details)
 
     def last(self, limit: int, kinds: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The last entries, newest first: seq, at, kind, actor, details."""
@@ -110,12 +110,6 @@ class AuditLog:
             cursor.execute(AUDIT_LOG["chain"])
             return verified((Link(*row) for row in cursor), head)
 
-    def close(self) -> None:
-        """Give the connections back to PostgreSQL."""
-        self._database.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
+def _append(connection: Connection, kind: Kind, actor: str, details: Mapping[str, object]) -> None:
+    connection.execute(AUDIT_LOG["append"], {"kind": kind, "actor": actor, "details": Jsonb(dict(details))})

@@ -160,3 +160,24 @@ class Database:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+class OnDatabase:
+    """What works on a database, by connections of its own or shared ones; as a context manager it closes them.
+
+    Args:
+        database: libpq URL, or a `Database` to share its connections.
+    """
+
+    def __init__(self, database: str | Database) -> None:
+        self._database = Database(database) if isinstance(database, str) else database
+
+    def close(self) -> None:
+        """Give the connections back to PostgreSQL."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from catalog.database import Connection, Database
+from catalog.database import Connection, OnDatabase
 from catalog.index.following import follow_catalogue
 from catalog.index.versions import INDEX, PUBLISHED, vectors_of
 from catalog.sessions import about_request
@@ -29,15 +29,8 @@ class Held:
     """Programs that log in for it."""
 
 
-class Leaving:
-    """Every call is one transaction.
-
-    Args:
-        database: libpq URL, or a `Database` to share its connections.
-    """
-
-    def __init__(self, database: str | Database) -> None:
-        self._database = Database(database) if isinstance(database, str) else database
+class Leaving(OnDatabase):
+    """Every call is one transaction."""
 
     def forget(self, owner: str, *, actor: str) -> Held:
         """Remove a client's products from the catalogue and every index version, its curators, and its programs.
@@ -75,10 +68,6 @@ class Leaving:
         with self._database.transaction() as connection:
             values = {"usernames": list(usernames)}
             return _count(connection.execute(LEAVING["living_sessions"], values).fetchone())
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._database.close()
 
 
 def _held(connection: Connection, owner: str) -> Held:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Self
 
 from psycopg.rows import class_row
 
-from catalog.database import Database
+from catalog.database import OnDatabase
 from catalog.sessions import about_request
 from catalog.sql import queries
 
@@ -37,15 +35,8 @@ class Machine:
     last_used_at: datetime | None
 
 
-class MachineStore:
-    """Adds, admits and removes them. Every call is one transaction; DatabaseUnreachable when none can be had.
-
-    Args:
-        database: libpq URL, or a `Database` to share its connections.
-    """
-
-    def __init__(self, database: str | Database) -> None:
-        self._database = Database(database) if isinstance(database, str) else database
+class MachineStore(OnDatabase):
+    """Adds, admits and removes them. Every call is one transaction; DatabaseUnreachable when none can be had."""
 
     def add(
         self, name: str, sha256: bytes, roles: list[str], *, client: str | None, lifetime_s: int, actor: str
@@ -73,13 +64,3 @@ class MachineStore:
         """All, by name."""
         with self._database.transaction() as connection, connection.cursor(row_factory=class_row(Machine)) as cursor:
             return cursor.execute(MACHINES["all"]).fetchall()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()

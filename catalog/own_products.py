@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.database import Connection, Database, act_for
+from catalog.database import Connection, OnDatabase, act_for
 from catalog.errors import IndexVersionMissing
 from catalog.index.records import IndexVersion
 from catalog.index.versions import INDEX, live_version, vectors_of, version_of
@@ -44,15 +44,8 @@ class Written:
     is_searchable: bool
 
 
-class OwnProducts:
-    """Curators' products, published or not, each client's for itself. Safe to share between threads.
-
-    Args:
-        database: libpq URL, or a `Database` to share its connections.
-    """
-
-    def __init__(self, database: str | Database) -> None:
-        self._database = Database(database) if isinstance(database, str) else database
+class OwnProducts(OnDatabase):
+    """Curators' products, published or not, each client's for itself. Safe to share between threads."""
 
     def of_references(self, client: str, references: Sequence[str]) -> list[FashionFile]:
         """The client's products that it knows by these references."""

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
 
-from catalog.database import Connection, Database
+from catalog.database import Connection, OnDatabase
 from catalog.errors import OfferInvalid
 from catalog.index.batches import put
 from catalog.index.following import follow_catalogue
@@ -65,15 +64,8 @@ class Held:
     products: int
 
 
-class Publications:
-    """Writes and counts them. Every call is one transaction.
-
-    Args:
-        database: libpq URL, or a `Database` to share its connections.
-    """
-
-    def __init__(self, database: str | Database) -> None:
-        self._database = Database(database) if isinstance(database, str) else database
+class Publications(OnDatabase):
+    """Writes and counts them. Every call is one transaction."""
 
     def put_page(self, owner: str, version: int, offers: Sequence[Offer], vectors: NDArray[np.floating]) -> Written:
         """Write some products of a client, with their (N, D) vectors in an index version; all of them or none.
@@ -157,16 +149,6 @@ class Publications:
                     for offer, number in zip(offers, ids, strict=True)
                 ],
             )
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
 
 def held(connection: Connection) -> list[Held]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import class_row
 
-from catalog.database import Connection, Database
+from catalog.database import Connection, Database, OnDatabase
 from catalog.sql import queries
 
 SESSIONS = queries("sessions.sql")
@@ -94,15 +93,8 @@ class _Presented:
         return "expired" if self.is_expired else None
 
 
-class SessionStore:
-    """Begins, renews and revokes families. Every call is one transaction; DatabaseUnreachable when none can be had.
-
-    Args:
-        database: libpq URL, or a `Database` to share its connections.
-    """
-
-    def __init__(self, database: str | Database) -> None:
-        self._database = Database(database) if isinstance(database, str) else database
+class SessionStore(OnDatabase):
+    """Begins, renews and revokes families. Every call is one transaction; DatabaseUnreachable when none can be had."""
 
     @classmethod
     def to_poll(cls, dsn: str) -> SessionStore:
@@ -170,16 +162,6 @@ class SessionStore:
         """Remove the families that could not live any longer at ``before``; how many there were."""
         with self._database.transaction() as connection:
             return connection.execute(SESSIONS["forget"], {"before": before}).rowcount
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
 
 def about_request(connection: Connection, *, actor: str = "", address: str = "") -> None:

@@ -6,13 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Literal, LiteralString, Self
+from typing import Any, Literal, LiteralString
 
 from psycopg import sql
 from psycopg.rows import class_row
 
-from catalog.database import Connection, Database
+from catalog.database import Connection, OnDatabase
 from catalog.filters import ProductFilter, checked_page, parameters, where
 from catalog.index.following import follow_catalogue
 from catalog.sessions import about_request
@@ -92,15 +91,8 @@ class CatalogueStats:
 COLUMNS = sql.SQL(", ").join(sql.Identifier(f.name) for f in fields(FashionFile))
 
 
-class CatalogueStore:
-    """Reads and replaces the published rows. Every call is one transaction; DatabaseUnreachable when none can be had.
-
-    Args:
-        database: libpq URL, or a `Database` to share its connections.
-    """
-
-    def __init__(self, database: str | Database) -> None:
-        self._database = Database(database) if isinstance(database, str) else database
+class CatalogueStore(OnDatabase):
+    """Reads and replaces the published rows; every call is one transaction, or DatabaseUnreachable."""
 
     def replace_products(self, rows: Iterable[FashionFile], *, before_commit: Callable[[], None] | None = None) -> int:
         """Put ``rows`` in place of all rows that came with the catalogue, in one transaction, in constant memory.
@@ -233,16 +225,6 @@ class CatalogueStore:
                 return cursor.execute(query, values).fetchall()
 
         return self._database.read(rows)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
 
 def _content(table: str | None) -> sql.Composed:

@@ -9,20 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from catalog.database import Database
+from catalog.database import OnDatabase
 from catalog.own_rows import CHANGED, COPIED, OWN, Keep, names, owner_of, placeholders, rows_of, written_values
 from catalog.store import COLUMNS, FashionFile
 
 
-class UnpublishedProducts:
-    """Rows of ``unpublished_products``, each client's for itself. Safe to share between threads.
-
-    Args:
-        database: libpq URL, or a `Database` to share its connections.
-    """
-
-    def __init__(self, database: str | Database) -> None:
-        self._database = Database(database) if isinstance(database, str) else database
+class UnpublishedProducts(OnDatabase):
+    """Rows of ``unpublished_products``, each client's for itself. Safe to share between threads."""
 
     def page(self, client: str, *, after: int = 0, limit: int = 50) -> list[FashionFile]:
         """What the client has not published, with ids above ``after``, in their order."""

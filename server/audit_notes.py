@@ -9,27 +9,28 @@ from core.settings import Settings
 
 
 def note_refusals(settings: Settings, result: dict[str, Any]) -> None:
-    """Write down which client's update was refused in which round of a completed run, and why.
+    """Write down which client's update was refused in which round of a completed run, and why, once for each run.
 
-    A simulation has no database and is nobody's concern; a run whose refusals stand there already is left alone.
+    A simulation has no database, and is nobody's concern.
     """
     if not settings.postgres_dsn:
         return
+    run = result["run_id"]
     refused = [
-        {"run": result["run_id"], "round": entry["round"], "client": client, "reason": reason}
+        (client, {"run": run, "round": entry["round"], "reason": reason})
         for entry in result["rounds"]
         for client, _, reason in (text.partition(": ") for text in entry["rejections"])
     ]
-    if not refused:
-        return
-    with AuditLog(settings.required("postgres_dsn")) as log:
-        if not log.has("update_refused", run=result["run_id"]):
-            for one in refused:
-                log.append("update_refused", str(one.pop("client")), **one)
+    if refused:
+        with AuditLog(settings.required("postgres_dsn")) as log:
+            log.append_once("update_refused", refused, unless={"run": run})
 
 
 def note_client(settings: Settings, kind: Kind, client: str, *, actor: str, **details: object) -> None:
-    """Write into the audit log what became of a client, unless just that stands there already."""
+    """Write down what became of a client, unless just that stands there already; a removal is written each time."""
+    entry = {"client": client, **details}
     with AuditLog(settings.required("postgres_dsn")) as log:
-        if kind == "client_removed" or not log.has(kind, client=client, **details):
-            log.append(kind, actor, client=client, **details)
+        if kind == "client_removed":
+            log.append(kind, actor, **entry)
+        else:
+            log.append_once(kind, [(actor, entry)], unless=entry)

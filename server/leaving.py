@@ -51,11 +51,8 @@ def forget_client(settings: Settings, name: str) -> Held:
     for path in (settings.clients_file, settings.readers_file):
         if path is not None and path.exists():
             _leave_out(path, name)
-    leaving = Leaving(settings.required("postgres_dsn"))
-    try:
+    with Leaving(settings.required("postgres_dsn")) as leaving:
         before = leaving.forget(name, actor=actor_of(settings))
-    finally:
-        leaving.close()
     delete_all(store, f"{OWN}{name}/")
     note_client(settings, "client_removed", name, actor=actor_of(settings), products=before.products)
     with IndexStore(settings.required("postgres_dsn")) as index:
@@ -112,11 +109,8 @@ def _access(keys: Bucket) -> Evidence:
 
 
 def _of_the_database(settings: Settings, name: str, before: Held) -> Iterator[Evidence]:
-    leaving = Leaving(settings.required("postgres_dsn"))
-    try:
+    with Leaving(settings.required("postgres_dsn")) as leaving:
         now, sessions = leaving.held(name), leaving.living_sessions(before.curators)
-    finally:
-        leaving.close()
     yield Evidence("rows", "fashion_files", f"{now.products:,} of {before.products:,}", not now.products)
     told = f"{now.unpublished:,} of {before.unpublished:,}"
     yield Evidence("unpublished rows", "unpublished_products", told, not now.unpublished)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
 
-from catalog.database import Connection, Database
+from catalog.database import Connection, Database, OnDatabase
 from catalog.errors import IndexVersionMissing
 from catalog.filters import ATTRIBUTES, ProductFilter, checked_page
 from catalog.index.census import SAMPLE, IndexCensus
@@ -31,15 +30,11 @@ CENSUS_S = 300.0
 """How long counts of an index version are believed; they move only by single products that are written or removed."""
 
 
-class IndexReader:
-    """Searches in the versions of the index. Safe to share between threads.
-
-    Args:
-        database: libpq URL, or a `Database` to share its connections.
-    """
+class IndexReader(OnDatabase):
+    """Searches in the versions of the index. Safe to share between threads."""
 
     def __init__(self, database: str | Database) -> None:
-        self._database = Database(database) if isinstance(database, str) else database
+        super().__init__(database)
         self._known: dict[int, tuple[float, IndexVersion, Router]] = {}
 
     def live(self) -> IndexVersion | None:
@@ -139,16 +134,6 @@ class IndexReader:
         """What was read of a version not long ago."""
         entry = self._known.get(version)
         return entry[1:] if entry and time.monotonic() - entry[0] < CENSUS_S else None
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
 
 def census_of(connection: Connection, version: IndexVersion) -> IndexCensus:

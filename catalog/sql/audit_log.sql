@@ -1,6 +1,10 @@
 -- name: append
 SELECT audit_append(%(kind)s, %(actor)s, %(details)s)
 
+-- name: lock
+-- As audit_append does: nobody else appends until the end of the transaction.
+SELECT pg_advisory_xact_lock(7224817)
+
 -- name: has
 SELECT EXISTS (
     SELECT FROM audit_log

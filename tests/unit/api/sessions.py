@@ -81,9 +81,8 @@ class FakeAudit:
 
     entries: list[tuple[Kind, str, dict[str, object]]] = field(default_factory=list)
 
-    def append(self, kind: Kind, actor: str, **details: object) -> int:
+    def append(self, kind: Kind, actor: str, **details: object) -> None:
         self.entries.append((kind, actor, details))
-        return len(self.entries)
 
 
 @dataclass
