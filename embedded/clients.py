@@ -19,6 +19,7 @@ from deployment.handover import Handover
 from embedded.enrolment import Enrolment, Enrolments
 from embedded.environments import client_environment, first_policy
 from embedded.errors import ClientNotEnrolled, EnrolmentFailed, StackLocked
+from embedded.following import ALL
 from embedded.object_store import ObjectStore
 from embedded.ports import LOOPBACK, Port, Ports
 from embedded.state import StateFolder, StateLock
@@ -205,7 +206,8 @@ class Clients:
         until = time.monotonic() + self._wait_s
         while time.monotonic() < until:
             described = self._described()
-            if why := described.get("failed", {}).get(wanted.name):
+            failed = described.get("failed", {})
+            if why := failed.get(wanted.name) or failed.get(ALL):
                 raise EnrolmentFailed(
                     f"The running stack could not do it for {wanted.name}: {why}",
                     hint="Mend what it says and give the command again; all other clients run on.",

@@ -6,13 +6,18 @@ import contextlib
 import threading
 from collections.abc import Callable, Mapping
 
+import structlog
+
 from core.errors import TejidoError
 from embedded.enrolment import Enrolment
 from embedded.starting import Cancelled
 
 LOOK_EVERY_S = 0.5
+ALL = ""
+"""Of whom it is told when what was written down cannot be read: of every client."""
 Look = Callable[[], Mapping[str, Enrolment]]
 Apply = Callable[[Enrolment, int], None]
+log = structlog.get_logger(__name__)
 
 
 class Follower:
@@ -55,8 +60,10 @@ class Follower:
         try:
             found = self._look()
         except TejidoError as error:
-            self._tell_failed("", error)
+            self._tell_failed(ALL, error)
             return
+        if self._failed.pop(ALL, None) is not None:
+            self._told(self._done, self._failed)
         for name, enrolment in found.items():
             if self._seen.get(name) != enrolment and not self._stopping.is_set():
                 self._do(name, enrolment)
@@ -68,13 +75,19 @@ class Follower:
             self._told(self._done, self._failed)
         try:
             self._apply(enrolment, self._done.get(name, 0))
-        except TejidoError as error:
+        except Cancelled:
+            raise
+        except Exception as error:
+            # Whatever it is: a thread that died of it would do nothing for any client until the stack starts anew.
+            if not isinstance(error, TejidoError):
+                log.error("an enrolment failed", client=name, exc_info=error)
             self._tell_failed(name, error)
             return
         self._done[name] = enrolment.revision
         self._told(self._done, self._failed)
 
-    def _tell_failed(self, name: str, error: TejidoError) -> None:
-        if self._failed.get(name) != str(error):
-            self._failed[name] = str(error)
+    def _tell_failed(self, name: str, error: Exception) -> None:
+        why = str(error) or type(error).__name__
+        if self._failed.get(name) != why:
+            self._failed[name] = why
             self._told(self._done, self._failed)

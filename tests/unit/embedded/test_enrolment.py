@@ -15,7 +15,7 @@ from core.errors import ClientNameInvalid
 from embedded.clients import Clients
 from embedded.enrolment import Enrolment, Enrolments
 from embedded.errors import ClientNotEnrolled, EnrolmentFailed, EnrolmentUnreadable
-from embedded.following import Follower
+from embedded.following import ALL, Follower
 from embedded.removing import knows
 from embedded.state import StateFolder, StateLock
 
@@ -161,13 +161,13 @@ class Told:
         self.revisions: dict[str, int] = {}
         self.failed: dict[str, str] = {}
         self.threads: set[str] = set()
-        self.fails = False
+        self.fails: Exception | None = None
 
     def apply(self, enrolment: Enrolment, in_force: int) -> None:
         self.applied.append((enrolment.name, in_force, enrolment.revision))
         self.threads.add(threading.current_thread().name)
         if self.fails:
-            raise EnrolmentFailed("It did not start.")
+            raise self.fails
 
     def hear(self, revisions: Mapping[str, int], failed: Mapping[str, str]) -> None:
         self.revisions, self.failed = dict(revisions), dict(failed)
@@ -192,13 +192,21 @@ def test_a_follower_does_what_is_new_once_and_says_what_failed(state: StateFolde
         enrolments.put(dataclasses.replace(first, revision=2))
         wait_until(lambda: told.revisions["aurora"] == 2)
         assert told.applied == [("duna", 0, 1), ("aurora", 1, 2)]
-        told.fails = True
-        enrolments.put(dataclasses.replace(first, revision=3))
-        wait_until(lambda: told.failed == {"aurora": "It did not start."})
-        assert told.revisions["aurora"] == 2
-        told.fails = False
-        enrolments.put(dataclasses.replace(first, revision=4))
-        wait_until(lambda: told.revisions["aurora"] == 4 and not told.failed)
+        for revision, failure in ((3, EnrolmentFailed("It did not start.")), (4, OSError("No space left."))):
+            # Whatever it is, whoever waits hears of it, and the next one is done.
+            told.fails = failure
+            enrolments.put(dataclasses.replace(first, revision=revision))
+            wait_until(lambda failure=failure: told.failed == {"aurora": str(failure)})
+            assert told.revisions["aurora"] == 2
+        told.fails = None
+        enrolments.put(dataclasses.replace(first, revision=5))
+        wait_until(lambda: told.revisions["aurora"] == 5 and not told.failed)
+        damaged = state.folder("enrolments") / "duna.json"
+        whole = damaged.read_text()
+        damaged.write_text("{")
+        wait_until(lambda: ALL in told.failed)
+        damaged.write_text(whole)
+        wait_until(lambda: not told.failed)
     finally:
         follower.stop()
     assert told.threads == {"enrolments"}
