@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import urllib.request
 from collections.abc import Iterable
@@ -80,8 +81,9 @@ def _fits(tag: Tag) -> bool:
 
 def entries(text: str) -> dict[str, str]:
     """First line of each distribution → all its lines."""
-    blocks = [block.rstrip() for block in text.replace("\\\n", "\\\r").split("\n") if block and block[0] != "#"]
-    return {block.partition(" ")[0]: block.replace("\\\r", "\\\n") for block in blocks}
+    # The lines of its hashes are indented.
+    blocks = [block for block in re.split(r"\n(?! )", text.strip()) if not block.startswith("#")]
+    return {block.partition(" ")[0]: block for block in blocks}
 
 
 def written(lock: Path, blocks: Iterable[str]) -> None:
