@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 Check = Callable[[bytes], None]
 READY_S = 0.5
+"""Before the first request is due: thousands of tasks are made meanwhile, and connections are warm."""
 
 
 @dataclass(frozen=True)
