@@ -38,7 +38,8 @@ Operators also ask for `runs`, `run(id)`, `contributions(run)`, `modelVersions`,
 `rollBackModel(reason, to)`.
 
 A product has `id filename s3Path masterCategory subCategory articleType baseColour season year usage gender
-productDisplayName brand dataset owner origin imageUrl split createdAt created_at`. At most 100 at a time.
+productDisplayName brand dataset owner origin imageUrl split createdAt created_at`. At most 100 at a time,
+and 200 in all lists of a query together.
 
 The same searches without GraphQL: `GET /v1/search`, `POST /v1/search/image`, `GET /v1/files/{file_id}/similar`,
 `GET /v1/files` and `GET /v1/facets`, with attributes as parameters.

@@ -28,12 +28,11 @@ def checked_first(first: int, *, name: str = "first") -> int:
     return first
 
 
-def checked_page(limit: int, offset: int) -> tuple[int, int]:
-    """``limit`` and ``offset``, both within their range."""
-    checked_first(limit, name="limit")
+def checked_offset(offset: int) -> int:
+    """Where a page begins."""
     if not 0 <= offset <= MAX_OFFSET:
         raise ArgumentInvalid(f"offset is {offset}.", hint=f"It may be 0 to {MAX_OFFSET}; filter for less.")
-    return limit, offset
+    return offset
 
 
 def checked_most(name: str, value: int | None) -> int | None:

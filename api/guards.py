@@ -50,6 +50,9 @@ def check_document(document: str) -> None:
         raise QueryRejected(
             f"The query has {len(document):,} characters; {MAX_CHARS:,} are allowed.", hint="Use variables."
         )
+    # Before the lexer walks over them: it makes a token of each comment. A text with as many belongs into variables.
+    if document.count("#") > MAX_TOKENS:
+        raise QueryRejected(f"The query has more than {MAX_TOKENS} comments.", hint="Send it without.")
     try:
         seen = _count(document)
     except GraphQLSyntaxError as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import strawberry
 from anyio.to_thread import run_sync
 
-from api.arguments import checked_first, checked_query
+from api.arguments import checked_query
 from api.comparison import ComparedHit, ComparedSide
+from api.schema.answering import counted
 from api.schema.arguments import FileFilter
 from api.schema.operating import Request, slow_threads
 from api.schema.permissions import operable
@@ -65,7 +66,7 @@ async def compare_search(
     info: Request, text: str, versions: list[str], first: int = 10, filter: FileFilter | None = None
 ) -> list[ComparedVersion]:
     """What each version finds."""
-    words, first = checked_query(text), checked_first(first)
+    words, first = checked_query(text), counted(info, first, lists=max(len(versions), 1))
     wanted, services = filter.checked() if filter else ProductFilter(), info.context.services
 
     identity = info.context.identity

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import strawberry
 
-from api.arguments import checked_first
+from api.schema.answering import counted
 from api.schema.federation_types import Contribution, Run
 from api.schema.model_types import IndexVersion, ModelChange, ModelVersion
 from api.schema.operating import Request, looked_up
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 async def runs(info: Request, first: int = 20) -> list[Run]:
     """Those that said something last, newest first."""
-    first = checked_first(first)
+    first = counted(info, first)
     return [Run.of(found) for found in await looked_up(info, lambda o: o.overview().runs(first))]
 
 
@@ -58,7 +58,7 @@ async def index_versions(info: Request) -> list[IndexVersion]:
 
 async def model_changes(info: Request, first: int = 50) -> list[ModelChange]:
     """The trail, newest first."""
-    first = checked_first(first)
+    first = counted(info, first)
     return [ModelChange.of(found) for found in await looked_up(info, lambda o: o.overview().changes(first))]
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import strawberry
 from strawberry import UNSET
 
-from api.arguments import MAX_INT, checked_first, checked_picture
+from api.arguments import MAX_INT, checked_picture
 from api.context import Services
 from api.curating import Outcome
 from api.errors import ArgumentInvalid, public_error
-from api.schema.answering import Request, answered
+from api.schema.answering import Request, answered, counted
 from api.schema.permissions import client_of, curated, curating, readable
 from api.schema.types import FashionFile
 from catalog import store
@@ -150,7 +150,7 @@ async def publish_product(info: Request, id: int) -> ProductResult:
 async def unpublished_products(info: Request, first: int = 20, after: int = 0) -> list[OwnProduct]:
     """A page of what the client has not published."""
     client = client_of(info)
-    first, after = checked_first(first), min(max(after, 0), MAX_INT)
+    first, after = counted(info, first), min(max(after, 0), MAX_INT)
     rows = await answered(info, lambda services: services.curating.unpublished.page(client, after=after, limit=first))
     return [OwnProduct.of(row) for row in rows]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import strawberry
 
-from api.arguments import MAX_INT, checked_first, checked_page
+from api.arguments import MAX_INT, checked_offset
 from api.context import Services
 from api.cursors import after_file
-from api.schema.answering import Request, answered
+from api.schema.answering import Request, answered, counted
 from api.schema.arguments import FileFilter
 from api.schema.comparing import ComparingQueries
 from api.schema.connections import FileConnection, SearchConnection
@@ -22,7 +22,7 @@ from catalog.filters import ProductFilter
 
 async def all_files(info: Request, limit: int = 50, offset: int = 0) -> list[FashionFile]:
     """A page of the whole catalogue."""
-    limit, offset = checked_page(limit, offset)
+    limit, offset = counted(info, limit, name="limit"), checked_offset(offset)
     rows = await answered(info, lambda services: services.files.all_files(limit, offset))
     return [FashionFile.of(row) for row in rows]
 
@@ -51,7 +51,7 @@ async def files_by_filters(
         year=_one(year),
         usage=_one(usage),
     ).checked()
-    limit, offset = checked_page(limit, offset)
+    limit, offset = counted(info, limit, name="limit"), checked_offset(offset)
 
     def find(services: Services) -> list[store.FashionFile]:
         return services.files.files_by_filters(services.vocabulary.checked(wanted), limit, offset)
@@ -71,7 +71,7 @@ async def files(
 ) -> FileConnection:
     """A page of the products that pass the filter, by cursor."""
     wanted = filter.checked() if filter else ProductFilter()
-    first, last = checked_first(first), 0 if after is None else after_file(after)
+    first, last = counted(info, first), 0 if after is None else after_file(after)
 
     def find(services: Services) -> list[store.FashionFile]:
         # One more than asked for tells whether there are more.

@@ -7,7 +7,6 @@ from typing import Annotated
 import strawberry
 
 from api.arguments import (
-    checked_first,
     checked_most,
     checked_picture,
     checked_query,
@@ -16,7 +15,7 @@ from api.arguments import (
 )
 from api.asked import Asked
 from api.context import Services
-from api.schema.answering import Request, answered
+from api.schema.answering import Request, answered, counted
 from api.schema.arguments import FileFilter, Upload
 from api.schema.connections import SearchConnection
 from api.search import SearchPage, Wanted
@@ -116,7 +115,7 @@ def _wanted(
 
 
 async def _searched(info: Request, asked: Asked, first: int, after: str | None, wanted: Wanted) -> SearchConnection:
-    first = checked_first(first)
+    first = counted(info, first)
     identity = info.context.identity
 
     def find(services: Services) -> SearchPage:

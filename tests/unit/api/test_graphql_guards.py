@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.errors import QueryRejected, RequestInvalid
-from api.guards import check_document
+from api.guards import MAX_TOKENS, check_document
 from tests.unit.api.fakes import Parts
 
 
@@ -222,3 +222,35 @@ def test_a_query_of_more_than_256_kilobytes_is_too_large(client: TestClient) -> 
 def test_a_login_form_has_no_need_of_megabytes(anonymous: TestClient) -> None:
     answer = anonymous.post("/auth/token", data={"username": "ana", "password": "x" * 20_000})
     assert (answer.status_code, answer.json()["code"]) == (413, "api.body_too_large")
+
+
+LISTS = {
+    "the same list by other names": "{ a: allFiles(limit: 100) { id } b: allFiles(limit: 100) { id } "
+    "c: allFiles(limit: 1) { id } }",
+    "lists of other kinds": "{ allFiles(limit: 100) { id } files { totalCount } "
+    'searchByText(text: "like 1", first: 100) { exact } }',
+    "what is asked for without saying how much": "{ " + " ".join(f"a{n}: allFiles {{ id }}" for n in range(5)) + " }",
+    "in a fragment": "{ ...a ...b } fragment a on Query { allFiles(limit: 100) { id } } "
+    "fragment b on Query { b: allFiles(limit: 100) { id } c: allFiles(limit: 1) { id } }",
+}
+
+
+@pytest.mark.parametrize("lists", LISTS)
+def test_a_document_has_so_many_rows_in_all(client: TestClient, lists: str) -> None:
+    answer = client.post("/graphql", json={"query": LISTS[lists]}).json()
+    assert answer["data"] is None
+    assert answer["errors"][0]["extensions"]["code"] == "api.query_rejected"
+    assert "200 rows in all" in answer["errors"][0]["message"]
+
+
+def test_two_whole_pages_may_be_asked_for(client: TestClient) -> None:
+    answer = client.post(
+        "/graphql", json={"query": "{ a: allFiles(limit: 100) { id } b: allFiles(limit: 100) { id } }"}
+    )
+    assert "errors" not in answer.json()
+
+
+def test_more_comments_than_tokens_are_refused_before_they_are_read(client: TestClient) -> None:
+    answer = client.post("/graphql", json={"query": "{ allFiles(limit: 1) { id } }" + "\n#" * (MAX_TOKENS + 1)})
+    assert (answer.status_code, answer.json()["code"]) == (400, "api.query_rejected")
+    assert "comments" in answer.json()["message"]
