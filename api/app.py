@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -48,6 +49,10 @@ The same searches without GraphQL: `GET /v1/search`, `POST /v1/search/image`, `G
 # Not its access log, whose lines hold what people look for; to give that a handler would switch it on.
 SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "asyncio")
 
+SWITCH_S = 0.0005
+"""How long one thread may keep the interpreter while others wait for it. Python's 5 ms are longer than a search takes:
+whose rows have come would wait that long for whatever somebody else's query has the server read, several times over."""
+
 
 def create_app(services: Services | None = None) -> FastAPI:
     """The application; with ``services`` it talks to those, otherwise to the parts that the settings name.
@@ -57,6 +62,7 @@ def create_app(services: Services | None = None) -> FastAPI:
         SecurityError: the signing keys cannot be used.
     """
     configure_logs(also=SERVER_LOGGERS)
+    sys.setswitchinterval(SWITCH_S)
     if services is None:
         start_tracing("tejido-api", settings())
     found = services or connected(settings())

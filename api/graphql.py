@@ -19,7 +19,7 @@ from api.auth import bearer, identity_of
 from api.body import MAX_GRAPHQL_BYTES
 from api.context import QueryContext, services_of
 from api.errors import RequestInvalid
-from api.guards import check_document, check_variables
+from api.guards import check_document, check_nesting, check_variables
 from api.roles import Permission, require
 from api.schema.execution import OperationExecutor
 
@@ -102,6 +102,7 @@ def _map(text: str) -> dict[str, list[str]]:
 
 
 def _json(body: bytes) -> object:
+    check_nesting(body)
     try:
         return _reader.decode(body.decode())
     except (ValueError, RecursionError):

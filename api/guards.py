@@ -30,6 +30,8 @@ MAX_SPREADS = 20
 MAX_OPERATIONS = 1
 MAX_VALUES = 2_000
 """In variables, each list, object and what is in them: fifty products have 700."""
+MAX_OPENED = MAX_VALUES + 2 * MAX_TOKENS
+"""Brackets that open in a body: those of variables, and those of the query's text."""
 REMEMBERED = 64
 """Documents that passed: a program asks with few."""
 
@@ -60,6 +62,18 @@ def check_document(document: str) -> None:
     for what, limit in (("fragments", MAX_FRAGMENTS), ("spreads", MAX_SPREADS), ("operations", MAX_OPERATIONS)):
         if seen[what] > limit:
             raise QueryRejected(f"The query has {seen[what]} {what}; {limit} are allowed.", hint="Split the query.")
+
+
+def check_nesting(body: bytes) -> None:
+    """Let a body pass to the JSON parser, which holds the interpreter until it is done: 8 ms for 60,000 empty lists.
+
+    Raises:
+        RequestInvalid: it opens more lists and objects than a query and its variables may have.
+    """
+    if body.count(b"[") + body.count(b"{") > MAX_OPENED:
+        raise RequestInvalid(
+            f"The body opens more than {MAX_OPENED:,} lists and objects.", hint="Send fewer at a time."
+        )
 
 
 def check_variables(variables: Mapping[str, object] | None) -> None:

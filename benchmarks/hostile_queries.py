@@ -6,7 +6,9 @@ the two are taken in turns, within one run.
 
 1. The answer to each: the median of five tries, in milliseconds.
 2. What three rounds of all of them leave behind: growth of the API's resident memory.
-3. The neighbour's p99 beside the attacker, against its p99 alone.
+3. The neighbour's p99 beside the attacker, against its p99 alone; and beside somebody with good intentions who asks the
+   plainest query there is, each as soon as the last is answered, to see what is the attacker's doing and what is that
+   another program keeps the machine's cores busy.
 Usage: python -m benchmarks.hostile_queries [--products 3000] [--seconds 10] [--rate 20] [--preset lite]
 """
 
@@ -18,7 +20,7 @@ import json
 import multiprocessing
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import httpx
@@ -35,6 +37,7 @@ ROUNDS = 3
 TURNS = 3
 SHOWN = 12
 READY_S = 3.0
+PLAIN = json.dumps({"query": "{ __typename }"})
 SLOWEST_MS = 100
 GROWTH_MB = 50
 P99_RATIO = 2
@@ -52,19 +55,22 @@ def main() -> None:
     with running(options.source, options.products, options.preset) as api, attacker_of(api.url, api.token) as attacker:
         answers = timed(attacker)
         grown = growth(api, attacker)
-        alone, beside = neighbours(api, options.rate, options.seconds)
+        alone, beside, busy = neighbours(api, options.rate, options.seconds)
     slowest = dict(sorted(answers.items(), key=lambda item: -item[1]))
     ratio = beside.quantile(0.99) / alone.quantile(0.99)
     report(
         "hostile_queries",
         __doc__ or "",
-        shown=table(["request", "ms"], [(name, f"{ms:.1f}") for name, ms in itertools.islice(slowest.items(), SHOWN)]),
+        shown=table(["request", "ms"], [(name, f"{ms:.1f}") for name, ms in itertools.islice(slowest.items(), SHOWN)])
+        + f"\nneighbour, ms: alone {quantiles(alone)}, beside an attacker {quantiles(beside)}, beside somebody busy "
+        f"{quantiles(busy)}",
         figures={
             "median_ms": {name: round(ms, 2) for name, ms in slowest.items()},
             "growth_mb": round(grown, 1),
             "neighbour_alone_ms": quantiles(alone),
             "neighbour_beside_ms": quantiles(beside),
-            "neighbour_failures": len(alone.failures) + len(beside.failures),
+            "neighbour_beside_busy_ms": quantiles(busy),
+            "neighbour_failures": len(alone.failures) + len(beside.failures) + len(busy.failures),
         },
         bars=[
             Bar("slowest answer, ms", SLOWEST_MS, round(next(iter(slowest.values())), 1)),
@@ -113,15 +119,16 @@ def listener(url: str) -> psutil.Process:
     raise LookupError(f"nothing listens at {url}")
 
 
-def neighbours(api: Api, rate: float, seconds: float) -> tuple[Answers, Answers]:
-    """Searches of somebody else, alone and while the attacker is at work; in turns, so that both meet the same hour."""
+def neighbours(api: Api, rate: float, seconds: float) -> tuple[Answers, Answers, Answers]:
+    """Searches of somebody else: alone, beside the attacker, beside somebody busy; in turns, all in the same hour."""
     asked = api.searches(lambda _: lambda body: json.loads(body)["data"]["searchByText"]["edges"][0])
-    alone, beside = Answers(), Answers()
+    alone, beside, busy = Answers(), Answers(), Answers()
     for _ in range(TURNS):
         add(alone, at_rate(asked, per_second=rate, seconds=seconds))
-        with attacking(api):
-            add(beside, at_rate(asked, per_second=rate, seconds=seconds))
-    return alone, beside
+        for whole, bodies in ((beside, tuple(CORPUS.values())), (busy, (PLAIN,))):
+            with asking(api, bodies):
+                add(whole, at_rate(asked, per_second=rate, seconds=seconds))
+    return alone, beside, busy
 
 
 def add(whole: Answers, part: Answers) -> None:
@@ -132,10 +139,10 @@ def add(whole: Answers, part: Answers) -> None:
 
 
 @contextmanager
-def attacking(api: Api) -> Iterator[None]:
-    """The corpus over and over, until the block ends; by another process, or the neighbour would wait for that, too."""
+def asking(api: Api, bodies: Sequence[str | bytes]) -> Iterator[None]:
+    """These over and over, until the block ends; by another process, or the neighbour would wait for that, too."""
     context = multiprocessing.get_context("spawn")
-    process = context.Process(target=attack, args=(api.url, api.token), daemon=True)
+    process = context.Process(target=ask, args=(api.url, api.token, bodies), daemon=True)
     process.start()
     try:
         # It has imported what it needs, and begun.
@@ -147,10 +154,10 @@ def attacking(api: Api) -> Iterator[None]:
         process.join()
 
 
-def attack(url: str, token: str) -> None:
+def ask(url: str, token: str, bodies: Sequence[str | bytes]) -> None:
     """Each request as soon as the one before is answered."""
     with attacker_of(url, token) as attacker:
-        for body in itertools.cycle(CORPUS.values()):
+        for body in itertools.cycle(bodies):
             attacker.post("/graphql", content=body)
 
 

@@ -19,7 +19,7 @@ from api.guards import MAX_TOKENS
 
 REMEMBERED = 64
 MAX_ERRORS = 10
-"""Enough for whoever writes a query; one more then says that there are others."""
+"""Of a document, and of its variables: enough for whoever writes a query; one more then says that there are others."""
 
 Read = Callable[[GraphQLSchema, str], "Document"]
 

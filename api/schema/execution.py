@@ -21,7 +21,7 @@ from graphql import (
 
 from api.context import QueryContext
 from api.errors import RequestInvalid
-from api.schema.documents import Document, Read
+from api.schema.documents import MAX_ERRORS, Document, Read
 from api.schema.masking import shown
 from api.schema.permitted import check_permitted
 from api.schema.plain_values import PlainValues
@@ -81,5 +81,6 @@ class OperationExecutor:
             variable_values=variables,
             operation_name=name,
             executor_class=PlainValues,
+            max_coercion_errors=MAX_ERRORS,
         )
         return result if isinstance(result, ExecutionResult) else await result

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from api.errors import QueryRejected, RequestInvalid
-from api.guards import MAX_TOKENS, check_document
+from api.guards import MAX_OPENED, MAX_TOKENS, check_document
 from tests.unit.api.fakes import Parts
 
 
@@ -254,3 +254,10 @@ def test_more_comments_than_tokens_are_refused_before_they_are_read(client: Test
     answer = client.post("/graphql", json={"query": "{ allFiles(limit: 1) { id } }" + "\n#" * (MAX_TOKENS + 1)})
     assert (answer.status_code, answer.json()["code"]) == (400, "api.query_rejected")
     assert "comments" in answer.json()["message"]
+
+
+def test_a_body_of_too_many_lists_is_refused_before_it_is_read(client: TestClient) -> None:
+    body = json.dumps({"query": "{ allFiles(limit: 1) { id } }", "variables": {"r": [[]] * MAX_OPENED}})
+    answer = client.post("/graphql", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "api.request_invalid")
+    assert "lists and objects" in answer.json()["message"]
