@@ -46,8 +46,9 @@ class Seals:
         digests = encrypt(io.BytesIO(data), sealed, data_key.key, context=subject.context(name))
         entry = Entry(name, digests, data_key.key_id)
         key_file, object_file = files_of(entry)
-        store.put(f"{prefix}{key_file}", data_key.wrapped)
+        # The key last: one without its object is then what a removed object has left, and `rewrapping` removes it.
         store.put(f"{prefix}{object_file}", sealed.getvalue())
+        store.put(f"{prefix}{key_file}", data_key.wrapped)
         return entry
 
     def get(self, store: ObjectStore, prefix: str, subject: Subject, entry: Entry) -> bytes:

@@ -15,6 +15,7 @@ from federation.config import FederationConfig
 from federation.tensors import Tensors
 from security.artifact_keys import ArtifactKeys
 from security.errors import ArtifactKeyMissing, ArtifactNotSealed, ArtifactRefused
+from security.manifests import Subject
 from server.checkpoints import Checkpoint, RunFolder
 from server.memory import Memory
 from server.models import read_model, write_model
@@ -324,6 +325,29 @@ def test_rewrap_leaves_no_key_of_an_object_that_went_meanwhile(root: Path, keys:
     keys.begin_rotation()
     rewrap_checkpoints(DirectoryStore(root), keys, Rewrapped())
     assert not gone.with_suffix(KEY).exists()
+
+
+class Overtaken(DirectoryStore):
+    """Between any two writes, somebody rotates the keys."""
+
+    def __init__(self, root: Path, keys: ArtifactKeys) -> None:
+        super().__init__(root)
+        self._keys = keys
+
+    def put(self, key: str, data: bytes) -> None:
+        super().put(key, data)
+        self._keys.begin_rotation()
+        rewrap_checkpoints(DirectoryStore(self.root), self._keys, Rewrapped())
+        self._keys.end_rotation()
+
+
+def test_writer_whom_a_rotation_overtakes_between_an_object_and_its_key_loses_neither(
+    root: Path, keys: ArtifactKeys
+) -> None:
+    seals, subject = Seals(keys), Subject("checkpoint", "run-1")
+    entry = seals.put(Overtaken(root, keys), "run-1/", subject, "round-0001.json", b"of the round")
+    assert len(list((root / "run-1").iterdir())) == 2
+    assert seals.get(DirectoryStore(root), "run-1/", subject, entry) == b"of the round"
 
 
 def test_rewrap_refuses_what_was_changed(root: Path, keys: ArtifactKeys) -> None:
