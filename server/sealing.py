@@ -11,7 +11,7 @@ simulation; a process that has the keys takes nothing that is not sealed.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,13 +97,6 @@ def files_of(entry: Entry) -> tuple[str, str]:
     """Names of the files of an object: its key, and itself."""
     stem = f"{entry.name}.{entry.key_id[:NAMED]}"
     return f"{stem}{KEY}", f"{stem}{SEALED}"
-
-
-def keys_below(store: ObjectStore, prefix: str) -> Iterator[tuple[str, str]]:
-    """Every wrapped data key below ``prefix``, and the object that it opens."""
-    for key in store.list(prefix):
-        if key.endswith(KEY):
-            yield key, object_of(key)
 
 
 def object_of(key_file: str) -> str:

@@ -17,7 +17,7 @@ def rotate_artifacts(settings: Settings, *, rewrap_only: bool, retire: bool) -> 
 
     Raises:
         SettingsError, ArtifactKeyMissing, ArtifactKeyUnreadable: the keys are not there.
-        ArtifactRefused: a data key was changed; nothing is retired.
+        ArtifactRefused: a data key was changed; all others are wrapped anew, and nothing is retired.
         BadOption: the keys are another's to change.
     """
     keys = ArtifactKeys(Path(settings.required("artifact_keys_dir")))
@@ -32,7 +32,7 @@ def rotate_artifacts(settings: Settings, *, rewrap_only: bool, retire: bool) -> 
     done = rewrap_all(settings)
     if is_new:
         keys.end_rotation()
-    return {"rewrapped": done.as_dict(), "retired": keys.retire() if retire else 0}
+    return {"rewrapped": done, "retired": keys.retire() if retire else 0}
 
 
 def told(result: dict[str, Any]) -> str:
