@@ -6,6 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.tracking import ModelVersion
+
 
 @dataclass
 class ModelFiles:
@@ -21,3 +23,9 @@ class ModelFiles:
 
     def write_files(self, run_id: str, folder: Path) -> None:
         shutil.copytree(folder, self.root / run_id, dirs_exist_ok=True)
+
+    def delete_file(self, run_id: str, name: str) -> None:
+        (self.root / run_id / name).unlink()
+
+    def download(self, version: ModelVersion, folder: Path) -> Path:
+        return Path(shutil.copytree(self.root / version.run_id, folder / "model"))
