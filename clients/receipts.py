@@ -43,12 +43,16 @@ class Receipts:
 
         Raises:
             ReceiptUnwritable: it cannot be written.
-            ReceiptsDamaged: what was written before cannot be read.
+            ReceiptsDamaged: what was written before cannot be read, or has lost its key.
             ReceiptKeyUnreadable: the key cannot be used.
         """
         try:
             with locked(self._folder), _opened(self._path) as file:
-                key, last = ReceiptKey.open(self._folder), _last_line(file)
+                last = _last_line(file)
+                if last:
+                    # Another key would sign what nobody could verify with what was signed before.
+                    self._require_key()
+                key = ReceiptKey.open(self._folder)
                 number, previous = (_number(last) + 1, _sha256(last)) if last else (1, NOTHING_BEFORE)
                 signed = {"number": number, "previous": previous, "key": key.key_id, "receipt": dict(receipt)}
                 file.write(_canonical({**signed, "signature": key.sign(_canonical(signed))}) + b"\n")
@@ -64,18 +68,25 @@ class Receipts:
         """All of them, the oldest first, each with its number; every signature and the whole chain is verified.
 
         Raises:
-            ReceiptsDamaged: a line was changed, removed or moved. Lines that were cut off at the end leave no trace.
+            ReceiptsDamaged: a line was changed, removed or moved, or the key is lost. Lines that were cut off at the
+                end leave no trace.
             ReceiptKeyUnreadable: the key cannot be used.
         """
         if not self._path.exists():
             return
-        if not (self._folder / FILE).exists():
-            raise ReceiptsDamaged(f"{self._path} has lost its key, {FILE}.", hint="Restore it from a backup.")
+        self._require_key()
         key, previous = ReceiptKey.open(self._folder), NOTHING_BEFORE
         with self._path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 yield _verified(line, number, previous, key, self._path)
                 previous = _sha256(line)
+
+    def _require_key(self) -> None:
+        if not (self._folder / FILE).exists():
+            raise ReceiptsDamaged(
+                f"{self._path} has lost its key, {FILE}.",
+                hint="Restore it from a backup, or move the receipts elsewhere: new ones begin with a new key.",
+            )
 
 
 def receipts_of(settings: Settings) -> Receipts:

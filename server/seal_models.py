@@ -45,6 +45,7 @@ def seal_models(settings: Settings, wanted: str | None) -> dict[str, Any]:
     Raises:
         ModelMissing: there is no such version.
         ModelDamaged: its files are not what the registry's hash says; it stays as it is.
+        ArtifactRefused: the seal that was written does not hold; the plain files stay.
         ArtifactKeyMissing: this process may not sign.
     """
     seals, tracker = Seals(ArtifactKeys(Path(settings.required("artifact_keys_dir")))), Tracker(tracking_uri(settings))
@@ -62,6 +63,7 @@ def seal_version(models: Models, version: ModelVersion, seals: Seals) -> bool:
 
     Raises:
         ModelDamaged: neither the plain files are what the registry's hash says, nor is a seal; nothing is removed.
+        ArtifactRefused: the seal that was written does not hold; the plain files stay.
         ArtifactKeyMissing: this process may not sign.
     """
     names = set(models.file_names(version.run_id))

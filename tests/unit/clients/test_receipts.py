@@ -17,7 +17,7 @@ from clients.receipts import LOG, Receipts, note_what_leaves, receipts_of
 from core.settings import Settings
 from federation.wire import to_record
 from security.errors import ReceiptKeyUnreadable
-from security.receipt_keys import FILE
+from security.receipt_keys import FILE, ReceiptKey
 
 TENSORS = {"heads.weight": np.ones((4, 3), np.float32), "heads.scale": np.zeros((), np.float32)}
 ASKED = {
@@ -99,14 +99,34 @@ def test_removed_moved_or_repeated_lines_are_found(settings: Settings, log: Path
 def test_receipts_of_another_key_are_no_receipts(settings: Settings, log: Path) -> None:
     send(settings)
     (log.parent / FILE).unlink()
-    with pytest.raises(ReceiptsDamaged, match="lost its key"):
-        list(receipts_of(settings).read())
-    send(settings)
-    with pytest.raises(ReceiptsDamaged):
+    ReceiptKey.open(log.parent)
+    with pytest.raises(ReceiptsDamaged, match="is not what was written"):
         list(receipts_of(settings).read())
     (log.parent / FILE).write_bytes(b"no key")
     with pytest.raises(ReceiptKeyUnreadable):
         send(settings)
+
+
+def test_where_the_key_is_lost_nothing_is_noted_by_another(settings: Settings, log: Path) -> None:
+    send(settings)
+    before, key = log.read_bytes(), (log.parent / FILE).read_bytes()
+    (log.parent / FILE).unlink()
+    with pytest.raises(ReceiptsDamaged, match="lost its key"):
+        list(receipts_of(settings).read())
+    with pytest.raises(ReceiptsDamaged, match="lost its key"):
+        send(settings)
+    assert log.read_bytes() == before
+    assert not (log.parent / FILE).exists()
+    (log.parent / FILE).write_bytes(key)
+    send(settings)
+    assert len(list(receipts_of(settings).read())) == 2
+
+
+def test_first_receipt_that_broke_off_before_its_key_was_made_stops_nothing(settings: Settings, log: Path) -> None:
+    log.parent.mkdir(parents=True)
+    log.touch()
+    send(settings)
+    assert len(list(receipts_of(settings).read())) == 1
 
 
 def test_line_that_a_crash_tore_goes_with_the_next_one(settings: Settings, log: Path) -> None:
