@@ -113,25 +113,27 @@ class ArtifactKeys:
                 ) from None
         return wrapped
 
-    def begin_rotation(self) -> None:
-        """Put a new wrapping key first, unless a rotation that broke off is to be finished."""
+    def begin_rotation(self) -> bool:
+        """Put a new wrapping key first; False where one that is not over has done so, and is to be finished."""
         with locked(self.directory):
             if (self.directory / PENDING).exists():
-                return
+                return False
             # Before the key: whoever breaks off in between only wraps everything once more.
             write_atomically(self.directory / PENDING, b"")
             self._write_wrapping([Fernet.generate_key().decode(), *self._lines(WRAPPING, is_secret=True)])
+        return True
 
     def end_rotation(self) -> None:
         """Everything is wrapped by the newest key; older ones still unwrap, for whoever has read them before."""
-        (self.directory / PENDING).unlink(missing_ok=True)
+        with locked(self.directory):
+            self._end()
 
     def retire(self) -> int:
         """Forget all wrapping keys but the newest; returns how many went. What they still wrap is lost."""
         with locked(self.directory):
             newest, *older = self._lines(WRAPPING, is_secret=True)
             self._write_wrapping([newest])
-            self.end_rotation()
+            self._end()
         return len(older)
 
     def sign(self, data: bytes, *, purpose: str) -> bytes:
@@ -177,6 +179,9 @@ class ArtifactKeys:
 
     def _write_wrapping(self, lines: list[str]) -> None:
         write_secret(self.directory / WRAPPING, "".join(f"{line}\n" for line in lines).encode())
+
+    def _end(self) -> None:
+        (self.directory / PENDING).unlink(missing_ok=True)
 
     def _signer(self) -> Ed25519PrivateKey:
         path = self.directory / SIGNING
