@@ -100,14 +100,16 @@ def note_what_leaves(
     asked: Mapping[str, Any],
     arrays: Mapping[str, Mapping[str, Any]],
     metrics: Mapping[str, Mapping[str, Any]],
+    configs: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Write the receipt of a reply with tensors in it.
+    """Write the receipt of a reply with tensors in it; its SHA-256 is of everything in the reply.
 
     Args:
         settings: of this process.
         asked: the coordinator's question.
         arrays: what the reply holds: record → name → array as it is sent.
         metrics: the same of numbers.
+        configs: the same of what else is told: which round the update is about, or the products of a page.
 
     Raises:
         ReceiptUnwritable, ReceiptsDamaged, ReceiptKeyUnreadable: it cannot be; then nothing must leave.
@@ -122,6 +124,9 @@ def note_what_leaves(
             tensors.append({"name": name, "dtype": array.dtype, "shape": shape, "bytes": len(array.data)})
             digest.update(_canonical([record, tensors[-1]]))
             digest.update(array.data)
+    for kind, records in (("metrics", metrics), ("configs", configs)):
+        for record, values in sorted(records.items()):
+            digest.update(_canonical([kind, record, dict(values)]))
     mode = str(asked.get("mode", ROBUST))
     is_clipped = mode == CONFIDENTIAL or asked.get("privacy", "none") != "none"
     receipts_of(settings).append(
@@ -136,6 +141,7 @@ def note_what_leaves(
             "told": {name: value for record in metrics.values() for name, value in record.items()},
             "bytes": sum(tensor["bytes"] for tensor in tensors),
             "sha256": digest.hexdigest(),
+            "records": sorted([*arrays, *metrics, *configs]),
             "tensors": tensors,
         }
     )
@@ -195,4 +201,13 @@ def _sha256(line: bytes) -> str:
 
 
 def _canonical(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=True).encode()
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=True, default=_bytes_in_hex
+    )
+    return text.encode()
+
+
+def _bytes_in_hex(value: object) -> dict[str, str]:
+    if not isinstance(value, bytes):
+        raise TypeError(f"{type(value).__name__} cannot be noted")
+    return {"bytes": value.hex()}

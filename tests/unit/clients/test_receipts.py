@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from flwr.app import ArrayRecord, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
 from typer.testing import CliRunner
 
 from cli.client.receipts import receipts
@@ -24,6 +24,7 @@ ASKED = {
     "run": "run-1", "round": 2, "attempt": 0, "encoding": "int8", "privacy": "client-level", "clip-norm": 0.5,
 }  # fmt: skip
 METRICS = {"metrics": MetricRecord({"num-examples": 17, "loss": 0.25})}
+CONFIGS = {"receipt": ConfigRecord({"run": "run-1", "round": 2, "skipped-reasons": ["unreadable"], "seed": b"\0\xff"})}
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def log(settings: Settings) -> Path:
 
 def send(settings: Settings, arrays: ArrayRecord | None = None, **asked: Any) -> None:
     record = to_record(TENSORS, encoding="int8") if arrays is None else arrays
-    note_what_leaves(settings, ASKED | asked, {"arrays": record}, METRICS)
+    note_what_leaves(settings, ASKED | asked, {"arrays": record}, METRICS, CONFIGS)
 
 
 def test_receipt_says_what_left(settings: Settings, log: Path) -> None:
@@ -64,15 +65,38 @@ def test_hash_is_of_what_is_sent(settings: Settings) -> None:
     assert one == same != other
 
 
+@pytest.mark.parametrize(
+    ("metrics", "configs"),
+    [
+        ({"metrics": MetricRecord({"num-examples": 17, "loss": 0.5})}, CONFIGS),
+        ({"other": METRICS["metrics"]}, CONFIGS),
+        ({}, CONFIGS),
+        (METRICS, {"receipt": ConfigRecord({**CONFIGS["receipt"], "round": 3})}),
+        (METRICS, {"receipt": ConfigRecord({**CONFIGS["receipt"], "seed": b"\0\xfe"})}),
+        (METRICS, {"receipt": ConfigRecord({**CONFIGS["receipt"], "seed": "00ff"})}),
+        (METRICS, CONFIGS | {"page": ConfigRecord({"products": "[]"})}),
+        (METRICS, {}),
+    ],
+)
+def test_hash_is_of_metrics_and_all_other_records_too(settings: Settings, metrics: Any, configs: Any) -> None:
+    arrays = {"arrays": to_record(TENSORS)}
+    for told in ((METRICS, CONFIGS), (METRICS, CONFIGS), (metrics, configs)):
+        note_what_leaves(settings, ASKED, arrays, *told)
+    one, same, other = receipts_of(settings).read()
+    assert one["sha256"] == same["sha256"] != other["sha256"]
+    assert one["records"] == ["arrays", "metrics", "receipt"]
+    assert other["records"] == sorted(["arrays", *metrics, *configs])
+
+
 def test_question_about_a_page_is_noted_as_one(settings: Settings) -> None:
-    note_what_leaves(settings, {"page": 3}, {"arrays": to_record(TENSORS)}, {})
+    note_what_leaves(settings, {"page": 3}, {"arrays": to_record(TENSORS)}, {}, {})
     (found,) = receipts_of(settings).read()
     assert (found["what"], found["page"], found["run"], found["clip_norm"]) == ("page", 3, None, None)
 
 
 def test_neither_a_refusal_nor_a_virtual_client_leaves_a_receipt(settings: Settings, tmp_path: Path) -> None:
-    note_what_leaves(settings, ASKED, {}, {})
-    note_what_leaves(Settings(_env_file=None, cache_dir=tmp_path), ASKED, {"arrays": to_record(TENSORS)}, {})
+    note_what_leaves(settings, ASKED, {}, METRICS, CONFIGS)
+    note_what_leaves(Settings(_env_file=None, cache_dir=tmp_path), ASKED, {"arrays": to_record(TENSORS)}, {}, {})
     assert not list(tmp_path.rglob("*.jsonl"))
 
 
