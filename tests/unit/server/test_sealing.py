@@ -227,6 +227,16 @@ def test_model_of_another_run_is_refused(tmp_path: Path, seals: Seals) -> None:
         read_model(tmp_path / "model", content_hash=content_hash, seals=seals, run="f" * 16)
 
 
+def test_model_whose_hash_was_changed_in_the_registry_is_refused_by_what_was_signed(
+    tmp_path: Path, seals: Seals
+) -> None:
+    folder = tmp_path / "model"
+    content_hash = write_model(folder, tiny_spec(), SMALL, card="# card", seals=seals, run=RUN)
+    for changed in ("f" * 64, content_hash[:-1], ""):
+        with pytest.raises(ArtifactRefused, match=f"signed as {content_hash[:12]}"):
+            read_model(folder, content_hash=changed, seals=seals, run=RUN)
+
+
 def test_every_flipped_byte_of_a_wave_is_refused(root: Path, seals: Seals) -> None:
     folder = WaveFolder(DirectoryStore(root), "wave-1", seals)
     folder.begin(ORDER, SMALL)
