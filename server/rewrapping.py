@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
-from catalog.errors import ObjectMissing
-from catalog.objects import ObjectStore
+from catalog.objects import ObjectStore, get_or_none
 from core.settings import Settings
 from security.artifact_keys import ArtifactKeys
 from security.errors import ArtifactRefused
@@ -72,10 +71,7 @@ class CheckpointKeys:
 
     def read(self, name: str) -> bytes | None:
         """See `Place`."""
-        try:
-            return self.store.get(name)
-        except ObjectMissing:
-            return None
+        return get_or_none(self.store, name)
 
     def write(self, name: str, wrapped: bytes) -> None:
         """See `Place`; where its round has gone meanwhile, the key goes, too."""
