@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from cli.client.session import client_settings
 from clients.contracts import Contracts
 from embedded.environments import policy_path
 from embedded.stack import Stack
@@ -86,7 +85,7 @@ def test_one_that_is_signed_is_loaded_and_each_client_signs_the_contract_too(
     keys = set()
     for name, said in heard["signed"].said.items():
         assert said["done"] == {"text": "x"}
-        (kept,) = [told for told in Contracts.of(client_settings(stack.state.root, name)).read()
+        (kept,) = [told for told in Contracts.of(stack.client_settings(name)).read()
                    if told["contract"]["run"] == "probe"]  # fmt: skip
         assert (kept["sha256"], kept["is_signed"]) == (said["contract"]["sha256"], True)
         assert verifies(said["contract"]["key"], kept["text"].encode(), said["contract"]["signature"], CONTRACT)
