@@ -91,8 +91,13 @@ class Receipts:
 
 def receipts_of(settings: Settings) -> Receipts:
     """Those of the client whose settings these are."""
+    return Receipts(receipts_folder(settings))
+
+
+def receipts_folder(settings: Settings) -> Path:
+    """Where a client keeps them."""
     root = settings.receipts_dir or settings.features_dir / "receipts"
-    return Receipts(root / settings.required("client_name"))
+    return root / settings.required("client_name")
 
 
 def note_what_leaves(
