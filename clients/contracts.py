@@ -39,6 +39,16 @@ class Contracts:
         """Those of the client whose settings these are."""
         return cls(receipts_folder(settings))
 
+    @property
+    def key(self) -> str:
+        """The public key by which this client signs, in hex.
+
+        Raises:
+            ReceiptKeyUnreadable: it cannot be used.
+        """
+        with locked(self._root):
+            return ReceiptKey.open(self._root).public
+
     def sign(self, signed: SignedContract) -> dict[str, str]:
         """Sign a contract and keep it, once; returns what the coordinator is told: sha256, key and signature.
 

@@ -14,6 +14,7 @@ from security.errors import ReceiptKeyUnreadable
 
 FILE = "receipts.key"
 RECEIPT, CONTRACT = b"tejido receipt\0", b"tejido contract of a client\0"
+ROUND_KEYS = b"tejido round keys\0"
 """What is signed begins with what it is signed as."""
 
 
