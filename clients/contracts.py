@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from clients.errors import ContractUnwritable, ReceiptsDamaged
+from clients.own_key import CONTRACTS, own_key, require_key
 from clients.receipts import receipts_folder
 from core.files import write_secret
 from core.settings import Settings
 from security.contracts import SIGNATURE, TEXT, SignedContract
 from security.errors import ContractUnreadable
-from security.receipt_keys import CONTRACT, FILE, ReceiptKey
+from security.receipt_keys import CONTRACT, ReceiptKey
 from security.signing_keys import locked
-
-FOLDER = "contracts"
 
 
 class Contracts:
@@ -32,7 +31,7 @@ class Contracts:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._root, self._folder = folder, folder / FOLDER
+        self._root, self._folder = folder, folder / CONTRACTS
 
     @classmethod
     def of(cls, settings: Settings) -> Contracts:
@@ -44,22 +43,24 @@ class Contracts:
         """The public key by which this client signs, in hex.
 
         Raises:
+            ReceiptsDamaged: it is lost, and what it has signed is there.
             ReceiptKeyUnreadable: it cannot be used.
         """
         with locked(self._root):
-            return ReceiptKey.open(self._root).public
+            return own_key(self._root).public
 
     def sign(self, signed: SignedContract) -> dict[str, str]:
         """Sign a contract and keep it, once; returns what the coordinator is told: sha256, key and signature.
 
         Raises:
             ContractUnwritable: it cannot be kept.
+            ReceiptsDamaged: the key is lost, and what it has signed is there.
             ReceiptKeyUnreadable: the key cannot be used.
         """
         path = self._folder / f"{signed.sha256}.json"
         try:
             with locked(self._root):
-                key = ReceiptKey.open(self._root)
+                key = own_key(self._root)
                 told = {
                     "sha256": signed.sha256,
                     "key": key.public,
@@ -71,7 +72,7 @@ class Contracts:
                     write_secret(path, json.dumps(kept, indent=1).encode())
         except OSError as error:
             raise ContractUnwritable(
-                f"The contract cannot be written to {FOLDER}: {error.strerror}.",
+                f"The contract cannot be written to {CONTRACTS}: {error.strerror}.",
                 hint="A client takes part in nothing whose contract it cannot keep: make room.",
             ) from None
         return told
@@ -89,8 +90,7 @@ class Contracts:
         paths = sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []
         if not paths:
             return
-        if not (self._root / FILE).exists():
-            raise ReceiptsDamaged(f"The contracts have lost their key, {FILE}.", hint="Restore it from a backup.")
+        require_key(self._root)
         key = ReceiptKey.open(self._root)
         found = [_verified(path, key) for path in paths]
         yield from sorted(found, key=lambda entry: str(entry["at"]))

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from clients.errors import ReceiptsDamaged, ReceiptUnwritable
+from clients.own_key import LOG, own_key, require_key
 from core.files import SECRET_MODE
 from core.settings import Settings
-from security.receipt_keys import FILE, ReceiptKey
+from security.receipt_keys import ReceiptKey
 from security.signing_keys import locked
 
-LOG = "receipts.jsonl"
 NOTHING_BEFORE = "0" * 64
 TAIL = 1 << 16
 ROBUST, CONFIDENTIAL = "robust", "confidential"
@@ -48,11 +48,7 @@ class Receipts:
         """
         try:
             with locked(self._folder), _opened(self._path) as file:
-                last = _last_line(file)
-                if last:
-                    # Another key would sign what nobody could verify with what was signed before.
-                    self._require_key()
-                key = ReceiptKey.open(self._folder)
+                key, last = own_key(self._folder), _last_line(file)
                 number, previous = (_number(last) + 1, _sha256(last)) if last else (1, NOTHING_BEFORE)
                 signed = {"number": number, "previous": previous, "key": key.key_id, "receipt": dict(receipt)}
                 file.write(_canonical({**signed, "signature": key.sign(_canonical(signed))}) + b"\n")
@@ -74,19 +70,12 @@ class Receipts:
         """
         if not self._path.exists():
             return
-        self._require_key()
+        require_key(self._folder)
         key, previous = ReceiptKey.open(self._folder), NOTHING_BEFORE
         with self._path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 yield _verified(line, number, previous, key, self._path)
                 previous = _sha256(line)
-
-    def _require_key(self) -> None:
-        if not (self._folder / FILE).exists():
-            raise ReceiptsDamaged(
-                f"{self._path} has lost its key, {FILE}.",
-                hint="Restore it from a backup, or move the receipts elsewhere: new ones begin with a new key.",
-            )
 
 
 def receipts_of(settings: Settings) -> Receipts:
@@ -99,12 +88,13 @@ def signing_key(settings: Settings) -> ReceiptKey:
 
     Raises:
         ReceiptUnwritable: it cannot be made.
+        ReceiptsDamaged: it is lost, and what it has signed is there.
         ReceiptKeyUnreadable: it cannot be used.
     """
     folder = receipts_folder(settings)
     try:
         with locked(folder):
-            return ReceiptKey.open(folder)
+            return own_key(folder)
     except OSError as error:
         raise ReceiptUnwritable(
             f"The key in {folder} cannot be made or read: {error.strerror}.", hint="Set TEJIDO_RECEIPTS_DIR."

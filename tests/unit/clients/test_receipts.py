@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from cli.client.receipts import receipts
 from clients.errors import ReceiptsDamaged, ReceiptUnwritable
-from clients.receipts import LOG, Receipts, note_what_leaves, receipts_of
+from clients.own_key import LOG
+from clients.receipts import Receipts, note_what_leaves, receipts_of, signing_key
 from core.settings import Settings
 from federation.wire import to_record
 from security.errors import ReceiptKeyUnreadable
@@ -135,10 +136,12 @@ def test_where_the_key_is_lost_nothing_is_noted_by_another(settings: Settings, l
     send(settings)
     before, key = log.read_bytes(), (log.parent / FILE).read_bytes()
     (log.parent / FILE).unlink()
-    with pytest.raises(ReceiptsDamaged, match="lost its key"):
+    with pytest.raises(ReceiptsDamaged, match="of aurora have lost their key"):
         list(receipts_of(settings).read())
-    with pytest.raises(ReceiptsDamaged, match="lost its key"):
+    with pytest.raises(ReceiptsDamaged, match="of aurora have lost their key"):
         send(settings)
+    with pytest.raises(ReceiptsDamaged, match="of aurora have lost their key"):
+        signing_key(settings)
     assert log.read_bytes() == before
     assert not (log.parent / FILE).exists()
     (log.parent / FILE).write_bytes(key)
