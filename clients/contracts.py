@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,12 @@ class Contracts:
         """The public key by which this client signs, in hex.
 
         Raises:
+            ContractUnwritable: it cannot be made.
             ReceiptsDamaged: it is lost, and what it has signed is there.
             ReceiptKeyUnreadable: it cannot be used.
         """
-        with locked(self._root):
-            return own_key(self._root).public
+        with self._locked() as key:
+            return key.public
 
     def sign(self, signed: SignedContract) -> dict[str, str]:
         """Sign a contract and keep it, once; returns what the coordinator is told: sha256, key and signature.
@@ -58,23 +60,13 @@ class Contracts:
             ReceiptKeyUnreadable: the key cannot be used.
         """
         path = self._folder / f"{signed.sha256}.json"
-        try:
-            with locked(self._root):
-                key = own_key(self._root)
-                told = {
-                    "sha256": signed.sha256,
-                    "key": key.public,
-                    "signature": key.sign(signed.text.encode(), CONTRACT),
-                }
-                if not path.exists():
-                    at = datetime.now(UTC).isoformat(timespec="seconds")
-                    kept = {"at": at, "contract": signed.text, "operator": signed.signature, **told}
-                    write_secret(path, json.dumps(kept, indent=1).encode())
-        except OSError as error:
-            raise ContractUnwritable(
-                f"The contract cannot be written to {CONTRACTS}: {error.strerror}.",
-                hint="A client takes part in nothing whose contract it cannot keep: make room.",
-            ) from None
+        with self._locked() as key:
+            signature = key.sign(signed.text.encode(), CONTRACT)
+            told = {"sha256": signed.sha256, "key": key.public, "signature": signature}
+            if not path.exists():
+                at = datetime.now(UTC).isoformat(timespec="seconds")
+                kept = {"at": at, "contract": signed.text, "operator": signed.signature, **told}
+                write_secret(path, json.dumps(kept, indent=1).encode())
         return told
 
     def read(self) -> Iterator[dict[str, Any]]:
@@ -94,6 +86,18 @@ class Contracts:
         key = ReceiptKey.open(self._root)
         found = [_verified(path, key) for path in paths]
         yield from sorted(found, key=lambda entry: str(entry["at"]))
+
+    @contextmanager
+    def _locked(self) -> Iterator[ReceiptKey]:
+        """The key, while no other process of this client makes one, or writes."""
+        try:
+            with locked(self._root):
+                yield own_key(self._root)
+        except OSError as error:
+            raise ContractUnwritable(
+                f"The folder of contracts cannot be written: {error.strerror}.",
+                hint="A client takes part in nothing whose contract it cannot keep: make room.",
+            ) from None
 
 
 def _verified(path: Path, key: ReceiptKey) -> dict[str, Any]:
