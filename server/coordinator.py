@@ -137,7 +137,7 @@ def coordinate(
     budget = PrivacyBudget.of(config)
     spent = last.ledger if last else spent_before(stores.checkpoints, config, seals)
     if budget and last is None:
-        budget.require_round(spent)
+        budget.require_round(budget.spent(spent, folder, rounds=0))
     about = folder.begin(About(config.to_run_config(), manifest.version, base_hash))
     teller = Teller(folder, config.rounds)
     if last is not None:
@@ -191,8 +191,9 @@ def _stages(grid: Grid, run: Run, last: Checkpoint | None, models: _Models) -> d
     is_named = run.settings.simulation_dir is None
     roster = Roster(mailbox, run.config, run.expected, run.teller.say, are_named=is_named, contract=run.contract)
     budget = PrivacyBudget.of(run.config)
-    can_go_on = budget is None or budget.allows_round(models.spent)
-    if last is None or (last.round < run.config.rounds and can_go_on):
+    done = last.round if last else 0
+    can_go_on = budget is None or budget.allows_round(budget.spent(models.spent, run.folder, rounds=done))
+    if last is None or (done < run.config.rounds and can_go_on):
         roster.gather()
     gallery = load_gallery(
         open_stores(run.settings).data,

@@ -45,7 +45,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    return RunFolder(DirectoryStore(tmp_path), "run-1")
+    found = RunFolder(DirectoryStore(tmp_path), "run-1")
+    found.take_over()
+    return found
 
 
 def watch(flower: Flower, folder: RunFolder, *, limit_s: float = 5.0) -> Watch:
