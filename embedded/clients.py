@@ -20,7 +20,7 @@ from embedded.enrolment import Enrolment, Enrolments
 from embedded.environments import client_environment, first_policy
 from embedded.errors import ClientNotEnrolled, EnrolmentFailed, StackLocked
 from embedded.following import ALL
-from embedded.object_store import ObjectStore
+from embedded.object_store import ObjectStore, owner_secrets
 from embedded.ports import LOOPBACK, Port, Ports
 from embedded.state import StateFolder, StateLock
 from embedded.superlink import certificates
@@ -117,12 +117,11 @@ class Clients:
 
     def secrets(self, name: str) -> list[Path]:
         """The files of every secret by which a client is known."""
-        folder, owner = self._state.secrets, client_bucket_name(name)
+        folder = self._state.secrets
         return [
             folder / "nodes" / f"{name}.key",
             folder / "nodes" / f"{name}.pub",
-            folder / f"s3-{owner}-access-key",
-            folder / f"s3-{owner}-secret-key",
+            *(folder / secret for secret in owner_secrets(client_bucket_name(name))),
             folder / f"superexec-{name}",
         ]
 

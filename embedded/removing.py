@@ -14,6 +14,7 @@ from core.settings import Bucket, ClientBucket, Settings
 from embedded.clients import Clients
 from embedded.enrolment import Enrolment, Enrolments
 from embedded.environments import client_env_path, platform_env_path, policy_path, read_environment
+from embedded.object_store import reader_secrets
 from embedded.state import StateFolder
 from server.leaving import ACCESS, Evidence, files_left, forget_client, look_for
 from server.participation import parts_of
@@ -116,8 +117,7 @@ def _keys(state: StateFolder, name: str) -> Bucket | None:
 
 
 def _files(state: StateFolder, clients: Clients, name: str) -> dict[str, list[Path]]:
-    owner = client_bucket_name(name)
-    readers = [state.secrets / f"s3-{owner}-reader-{kind}-key" for kind in ("access", "secret")]
+    readers = [state.secrets / secret for secret in reader_secrets(client_bucket_name(name))]
     return {
         "key files": [*clients.secrets(name), *readers],
         "settings and policy": [client_env_path(state, name), policy_path(state, name), clients.folder(name, None)],
