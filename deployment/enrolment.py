@@ -13,8 +13,8 @@ from core.settings import ClientBucket, Settings
 from security.node_keys import public_pem
 from server.audit import actor_of
 from server.audit_notes import note_client
-from server.enrolments import drop_limits, put_limits
 from server.flower import Flower
+from server.membership import admit
 
 GROUP_MAY_READ = 0o640
 
@@ -33,11 +33,7 @@ def enrol(settings: Settings, share: Path, name: str, *, max_examples: int | Non
     flower = Flower.of(settings)
     flower.register(share / "node.pub", name)
     flower.retire(name, keep=public_pem((share / "node.pub").read_text()))
-    store = S3ObjectStore(settings.platform_bucket("data"))
-    if max_examples is None:
-        drop_limits(store, name)
-    else:
-        put_limits(store, name, max_examples=max_examples)
+    admit(settings, name, max_examples=max_examples)
     key = hashlib.sha256((share / "node.pub").read_bytes()).hexdigest()[:16]
     note_client(settings, "client_added", name, actor=actor_of(settings), node_key=key, max_examples=max_examples)
     add_to_list(Path(settings.required("clients_file")), bucket)

@@ -17,9 +17,10 @@ from core.files import write_atomically
 from core.settings import Bucket, Settings
 from server.audit import actor_of
 from server.audit_notes import note_client
-from server.enrolments import drop_limits, limits
+from server.enrolments import limits
 from server.flower import UNREGISTERED, Flower
 from server.index_notice import announce_index
+from server.membership import bar
 from server.stores import open_stores
 
 ACCESS = "storage access"
@@ -42,12 +43,13 @@ def forget_client(settings: Settings, name: str) -> Held:
     """Remove a client from everything that the platform has; returns what the database had. Safe to run again.
 
     Raises:
-        SuperLinkUnreachable: it did not answer; the node's key is the first thing to go.
+        SuperLinkUnreachable: it did not answer; the node's key is the first thing to go, once nothing is let in.
         CatalogError: the database or the object store did not answer.
     """
+    # Before anything of its is removed: a wave that is under way would bring it back.
+    bar(settings, name)
     Flower.of(settings).retire(name)
     store = open_stores(settings).data
-    drop_limits(store, name)
     for path in (settings.clients_file, settings.readers_file):
         if path is not None and path.exists():
             _leave_out(path, name)
