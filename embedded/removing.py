@@ -29,21 +29,30 @@ def remove_client(state: StateFolder, name: str, *, delete_bucket: bool = False)
         EnrolmentFailed: the running stack could not end its services.
         TejidoError: a service did not answer; give the command again.
     """
-    clients, enrolments = Clients(state), Enrolments(state)
-    found = enrolments.get(name)
+    clients = Clients(state)
+    with clients.alone():
+        return _remove(state, clients, name, delete_bucket=delete_bucket)
+
+
+def _remove(state: StateFolder, clients: Clients, name: str, *, delete_bucket: bool) -> Left:
+    found = Enrolments(state).get(name)
+    keys = bucket_of(state.run / "clients.json", name)
     if found is None or not found.is_removed:
         before = clients.require(name)
-        keys = bucket_of(state.run / "clients.json", name)
-        clients.say(replace(before, is_removed=True, revision=before.revision + 1))
+        wanted = replace(before, is_removed=True, revision=before.revision + 1)
     else:
-        keys = None
+        # Broken off: what the stack could not do it tries again, what it is at is waited for.
+        wanted = replace(found, revision=found.revision + clients.has_failed(name))
+    clients.say(wanted)
     settings = read_environment(platform_env_path(state))
     held = forget_client(settings, name)
     files = _files(state, clients, name)
     data = state.root / "s3" / client_bucket_name(name)
     for path in [path for paths in files.values() for path in paths] + ([data] if delete_bucket else []):
         _delete(path)
-    evidence = look_for(settings, name, held, keys)
+    services = clients.services_of(name)
+    evidence = [Evidence("services", "the running stack", ", ".join(services) or "none", not services)]
+    evidence += look_for(settings, name, held, keys)
     evidence += [files_left(what, *paths) for what, paths in files.items()]
     return Left(name, (*evidence, _of_the_bucket(data)), parts_in_models(settings, name))
 
@@ -75,7 +84,8 @@ def _logs(state: StateFolder, slug: str) -> list[Path]:
 
 
 def _delete(path: Path) -> None:
-    if path.is_dir():
+    # A link goes, and not what it points to.
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
