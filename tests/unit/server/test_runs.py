@@ -17,6 +17,7 @@ from federation.config import FederationConfig
 from federation.spec import ModelSpec
 from server import runs
 from server.checkpoints import RunFolder
+from server.contracts import Draft
 from server.coordinator import Run
 from server.enrolments import note_admitted, note_removed
 from server.errors import ClientUnknown, RunDiffers, RunFailed, RunRefused, RunUnknown
@@ -45,8 +46,9 @@ class FakeFlower(Flower):
     started: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     stopped: list[str] = dataclasses.field(default_factory=list)
 
-    def start(self, run_config: Any, *, federation_config: str | None = None) -> str:
-        self.started.append(dict(run_config))
+    def start(self, run_config: Any, *, contract: Draft | None = None, federation_config: str | None = None) -> str:
+        assert contract is not None
+        self.started.append({**run_config, "contract": contract("a" * 64, "")})
         folder = RunFolder(DirectoryStore(self.root / "checkpoints"), str(run_config["run-key"]))
         folder.take_over()
         if self.is_slow:
@@ -149,7 +151,7 @@ def test_a_run_is_not_about_a_client_that_was_removed_since_the_catalogue_was_lo
 ) -> None:
     store = DirectoryStore(root / "data")
     manifest, nothing = live_manifest(store), cast(Any, None)
-    run = Run(settings, CONFIG, nothing, ModelSpec.of(CONFIG), manifest, nothing, "", nothing, nothing)
+    run = Run(settings, CONFIG, nothing, ModelSpec.of(CONFIG), manifest, nothing, "", nothing, nothing, None)
     assert set(run.expected.products) == {"aurora", "boreal"}
     note_removed(store, "boreal")
     try:
