@@ -30,7 +30,7 @@ from server.checkpoints import Checkpoint, RunFolder
 from server.client_runs import client_runs
 from server.contracts import RunContract
 from server.course import Course, Evaluator
-from server.enrolments import limits
+from server.enrolments import limits, removed
 from server.errors import TrackingUnreachable
 from server.exchange import Mailbox
 from server.gallery import load_gallery
@@ -78,8 +78,9 @@ class Run:
     @property
     def expected(self) -> Expected:
         """What clients must match."""
-        allowed = limits(open_stores(self.settings).data)
-        return Expected(self.manifest.version, self.spec.preset.base_hash, partition_sizes(self.manifest), allowed)
+        store = open_stores(self.settings).data
+        products = partition_sizes(self.manifest, removed(store))
+        return Expected(self.manifest.version, self.spec.preset.base_hash, products, limits(store))
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def coordinate(
     folder.take_over()
     stores, spec = open_stores(settings), ModelSpec.of(config)
     manifest, base_hash = live_manifest(stores.data), spec.preset.base_hash
-    wanted_clients(config, partition_sizes(manifest))
+    wanted_clients(config, partition_sizes(manifest, removed(stores.data)))
     last, towers = folder.last(), LazyTowers(spec.preset)
     initial = initial_state(spec, towers)
     # Before the run is begun: what it cannot start from shall not take its id. One that goes on needs it no more.
