@@ -110,6 +110,9 @@ class Settings(BaseSettings):
     publishing_coverage: float = Field(default=0.99, gt=0, le=1)
     """Share of each client's published products that a new index version must hold, or an old one stays for them."""
     mlflow_uri: str | None = None
+    mlflow_username: str = "admin"
+    mlflow_password_file: Path | None = None
+    """Unset: MLflow is asked without a log-in."""
     airflow_url: str | None = None
     airflow_username: str = "admin"
     airflow_password_file: Path | None = None

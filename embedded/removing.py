@@ -144,4 +144,4 @@ def _of_the_bucket(data: Path) -> Evidence:
 
 
 def _models(settings: Settings, name: str) -> tuple[dict[str, Any], ...] | None:
-    return None if settings.mlflow_uri is None else tuple(parts_of(Tracker(settings.mlflow_uri), name))
+    return None if settings.mlflow_uri is None else tuple(parts_of(Tracker.of(settings), name))

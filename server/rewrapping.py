@@ -17,7 +17,7 @@ from catalog.objects import ObjectStore
 from core.settings import Settings
 from security.artifact_keys import ArtifactKeys
 from server.sealing import KEY, keys_below, object_of
-from server.stores import open_stores, tracking_uri
+from server.stores import open_stores
 from server.tracking import Tracker
 
 
@@ -57,7 +57,7 @@ def rewrap_all(settings: Settings) -> Rewrapped:
     """
     keys, done = ArtifactKeys(Path(settings.required("artifact_keys_dir"))), Rewrapped()
     rewrap_checkpoints(open_stores(settings).checkpoints, keys, done)
-    tracker = Tracker(tracking_uri(settings))
+    tracker = Tracker.of(settings)
     rewrap_models(tracker, sorted({version.run_id for version in tracker.versions()}), keys, done)
     return done
 

@@ -40,7 +40,7 @@ def preflight(settings: Settings) -> dict[str, Any]:
     from server.tracking import Tracker
 
     manifest = live_manifest(open_stores(settings).data)
-    Tracker(settings.required("mlflow_uri")).ping()
+    Tracker.of(settings).ping()
     online = sum(node.status == ONLINE for node in _flower(settings).nodes())
     # Flower's list of nodes leaves their names out: who is who shows when the run asks them.
     status = ONLINE if online >= len(manifest.clients) else "unknown"

@@ -10,7 +10,6 @@ from core.settings import Settings
 from security.artifact_keys import ArtifactKeys
 from server.models import CARD, HASHES, MANIFEST, SPEC, TRAINED, read_model, write_model
 from server.sealing import Seals
-from server.stores import tracking_uri
 from server.tracking import ModelVersion, Tracker
 
 PLAIN = (TRAINED, SPEC, HASHES)
@@ -27,7 +26,7 @@ def seal_models(settings: Settings, wanted: str | None) -> dict[str, Any]:
         ModelDamaged: its files are not what the registry's hash says; it stays as it is.
         ArtifactKeyMissing: this process may not sign.
     """
-    seals, tracker = Seals(ArtifactKeys(Path(settings.required("artifact_keys_dir")))), Tracker(tracking_uri(settings))
+    seals, tracker = Seals(ArtifactKeys(Path(settings.required("artifact_keys_dir")))), Tracker.of(settings)
     versions = [tracker.require(wanted)] if wanted else sorted(tracker.versions(), key=lambda v: int(v.version))
     done: dict[str, list[str]] = {"sealed": [], "unchanged": []}
     for version in versions:
