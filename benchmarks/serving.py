@@ -40,7 +40,7 @@ from catalog.index import IndexStore
 from core.progress import NoProgress
 from server.indexing import build_index
 
-TURNS = 3
+TURNS = 9
 
 
 @contextmanager

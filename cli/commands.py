@@ -57,6 +57,7 @@ TREE: dict[str, Command | Group] = {
             "simulate": Command("cli.federation.simulate"),
             "baselines": Command("cli.federation.baselines"),
             "status": Command("cli.federation.status"),
+            "contract": Command("cli.federation.contract"),
             "preflight": Command("cli.federation.preflight"),
         },
     ),
@@ -91,6 +92,8 @@ TREE: dict[str, Command | Group] = {
             "wave": Command("cli.client.wave"),
             "published": Command("cli.client.published"),
             "receipts": Command("cli.client.receipts"),
+            "contracts": Command("cli.client.contracts"),
+            "key": Command("cli.client.key"),
         },
     ),
     "setup": Group(

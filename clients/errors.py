@@ -7,6 +7,7 @@ ClientError
 ├── NotPublishing         the client has not decided to publish anything, or not yet
 ├── PublicationWithdrawn  the client has withdrawn what it published
 ├── ReceiptUnwritable     what would leave cannot be noted, so it does not leave
+├── ContractUnwritable    a run's contract cannot be kept, so the client takes no part
 ├── ReceiptsDamaged       the notes of what has left were changed
 └── PublicationUnreadable what the client has decided to publish cannot be read, so nothing is
 
@@ -64,6 +65,12 @@ class ReceiptUnwritable(ClientError):
     """What would leave the client's machine cannot be noted, so it does not leave."""
 
     code = "clients.receipt_unwritable"
+
+
+class ContractUnwritable(ClientError):
+    """The contract of a run cannot be kept, so the client takes no part in it."""
+
+    code = "clients.contract_unwritable"
 
 
 class ReceiptsDamaged(ClientError):

@@ -1,9 +1,10 @@
 """Stands between a message and the programs that the coordinator sent for it: the client's policy, checked by what is
 installed here.
 
-The bundle decides what a ClientApp does, so nothing in it may decide whether it may. Before it is unpacked, its own
-hash and signature, and what the message asks for, are held against the policy; before the reply leaves, they are again,
-with the policy as it is by then, and the reply's size. What is refused goes back as a refusal, which names the rule.
+The bundle decides what a ClientApp does, so nothing in it may decide whether it may. Before it is unpacked, its hash
+and the contract of the run are held against the policy, and what the message asks for against the contract; before the
+reply leaves, they are again, with the policy as it is by then, and the reply's size. What is refused goes back as a
+refusal, which names the rule; what is not goes with the client's own signature of the contract.
 
 It runs in the process of each message and takes its place around Flower's own steps. Whoever loads the bundle after
 that finds none of our modules loaded, as without it.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,16 @@ import structlog
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.supernode.runtime import run_clientapp as flower
 
+from clients.contracts import Contracts
+from clients.peers import SHARING, check_peers
 from core.errors import TejidoError
 from core.settings import load_settings
+from security.contracts import SignedContract
 from security.policy import Asked, check, check_size, read_policy
 
 OURS = ("core", "clients", "security")
+SIGNED = "contract"
+"""The record of a reply that holds the client's signature."""
 PUBLISHING = "query.publish"
 """How much a publication may tell is said in the client's bucket, not in its policy."""
 log = structlog.get_logger(__name__)
@@ -36,17 +43,20 @@ class Guard:
     """Of one message."""
 
     policy_file: Path
+    contracts: Contracts
     message: Message | None = None
+    run_config: Mapping[str, Any] = field(default_factory=dict)
     bundle: str = ""
-    signature: str = ""
     refusal: dict[str, str] = field(default_factory=dict)
     """Why the bundle was not loaded; empty where it was."""
+    _signed: dict[str, str] = field(default_factory=dict)
+    """The contract's hash, and this client's signature of it."""
 
     def admit(self, content: bytes) -> bool:
         """Whether the bundle may be loaded for this message; otherwise `refusal` says why not."""
         self.bundle = hashlib.sha256(content).hexdigest()
         try:
-            self._check()
+            self._signed = self.contracts.sign(self._check())
         except TejidoError as error:
             self.refusal = _told(error)
         return not self.refusal
@@ -57,22 +67,34 @@ class Guard:
             return _refuse(message, self.refusal)
         reply: Message = app(message=message, context=context)
         try:
-            self._check()
-            if reply.has_content() and message.metadata.message_type != PUBLISHING:
-                check_size(read_policy(self.policy_file), content_bytes(reply.content))
+            contract = self._check()
+            if reply.has_content():
+                if message.metadata.message_type != PUBLISHING:
+                    check_size(read_policy(self.policy_file), contract, content_bytes(reply.content))
+                reply.content[SIGNED] = ConfigRecord(dict(self._signed))
         except TejidoError as error:
             return _refuse(message, _told(error))
         return reply
 
-    def _check(self) -> None:
+    def _check(self) -> SignedContract:
+        """The run's contract, if it and the message are allowed."""
         if self.message is None:
             raise AssertionError("no message was pulled")
-        values = dict(self.message.content.config_records.get("config") or {})
+        contract = SignedContract.of(self.run_config)
         kind = self.message.metadata.message_type
         asked = Asked(
-            bundle=self.bundle, signature=self.signature, values=values, is_training=not kind.startswith("query")
+            bundle=self.bundle,
+            contract=contract,
+            values=dict(self.message.content.config_records.get("config") or {}),
+            is_training=not kind.startswith("query"),
+            is_publishing=kind == PUBLISHING,
         )
-        check(read_policy(self.policy_file), asked)
+        policy = read_policy(self.policy_file)
+        check(policy, asked)
+        if kind == SHARING:
+            named = dict(self.message.content.config_records.get("participants") or {})
+            check_peers(policy, asked.values, named, own=self.contracts.key)
+        return contract
 
 
 def content_bytes(content: RecordDict) -> int:
@@ -85,9 +107,9 @@ def content_bytes(content: RecordDict) -> int:
 
 def run_guarded(**arguments: Any) -> None:
     """Flower's own way to run a ClientApp for one message, with the client's policy around it where it has one."""
-    policy_file = load_settings().policy_file
-    if policy_file is not None:
-        stand_between(Guard(policy_file))
+    settings = load_settings()
+    if settings.policy_file is not None:
+        stand_between(Guard(settings.policy_file, Contracts.of(settings)))
     forget_our_modules()
     flower.run_clientapp(**arguments)
 
@@ -100,7 +122,7 @@ def stand_between(guard: Guard) -> None:
     def pull_task_input(client: Any) -> Any:
         message, context, run, bundle = pull(client)
         guard.message = message
-        guard.signature = str(context.run_config.get("bundle-signature", ""))
+        guard.run_config = dict(context.run_config)
         return message, context, run, bundle
 
     def install_from_fab(content: bytes, **options: Any) -> Any:

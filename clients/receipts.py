@@ -80,8 +80,30 @@ class Receipts:
 
 def receipts_of(settings: Settings) -> Receipts:
     """Those of the client whose settings these are."""
+    return Receipts(receipts_folder(settings))
+
+
+def signing_key(settings: Settings) -> ReceiptKey:
+    """The key of the client whose settings these are, made the first time.
+
+    Raises:
+        ReceiptUnwritable: it cannot be made.
+        ReceiptKeyUnreadable: it cannot be used.
+    """
+    folder = receipts_folder(settings)
+    try:
+        with locked(folder):
+            return ReceiptKey.open(folder)
+    except OSError as error:
+        raise ReceiptUnwritable(
+            f"The key in {folder} cannot be made or read: {error.strerror}.", hint="Set TEJIDO_RECEIPTS_DIR."
+        ) from None
+
+
+def receipts_folder(settings: Settings) -> Path:
+    """Where a client keeps them."""
     root = settings.receipts_dir or settings.features_dir / "receipts"
-    return Receipts(root / settings.required("client_name"))
+    return root / settings.required("client_name")
 
 
 def note_what_leaves(

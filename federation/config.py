@@ -45,6 +45,8 @@ class FederationConfig:
     lora_rank: int = 8
     lora_alpha: float = 16.0
 
+    purpose: str = "Train one search model for the catalogues of all clients, each where it lies."
+    """What the run is for: a sentence for people, in the contract that clients sign; at most 500 characters."""
     start_from: str = ""
     """Key of a completed run of the same preset whose best state is where this one starts; empty: the base model."""
 
@@ -94,6 +96,8 @@ class FederationConfig:
     """How updates travel."""
     encoding_down: str = "fp32"
     """How the state travels to the clients."""
+    update_bytes: int = 1_000_000_000
+    """At most so many bytes are in one reply of a client; stands in the run's contract."""
 
     # What the coordinator sees, and what the model may tell about any one client.
     mode: str = "robust"
@@ -159,6 +163,7 @@ class FederationConfig:
         _require(can_mask, "encoding", self.encoding, "in a confidential run, fp32")
         _require(0 < self.delta <= 0.01, "delta", self.delta, "above 0, at most 0.01")
         _require(self.norm_bound > 1, "norm_bound", self.norm_bound, "above 1")
+        _require(0 < len(self.purpose) <= 500, "purpose", self.purpose, "1 to 500 characters")
 
     def to_run_config(self) -> RunConfig:
         """Keys and values for ``flwr run --run-config`` and for messages to clients."""
@@ -231,6 +236,7 @@ WHOLE = {
     "min_clients": (1, 1_000_000),
     "round_retries": (0, 100),
     "seed": (0, 2**31 - 1),
+    "update_bytes": (1, 2**40),
 }
 POSITIVE = (
     "learning_rate", "tower_learning_rate", "lora_alpha", "server_tau", "wait_s", "deadline_s",

@@ -1,7 +1,7 @@
-"""Signatures of app bundles: Ed25519 over the bundle's SHA-256, by a key that the operator has and clients know.
+"""The key by which the operator signs what a client lets in: Ed25519, known to clients by their policies.
 
-The signature travels with the run, beside the bundle. What is signed begins with words of its own, so that no signature
-made for another purpose by the same key can stand in its place.
+What is signed is a run's contract, which names its bundle of programs. It begins with words of its own, so that no
+signature made for another purpose by the same key can stand in its place.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from core.files import write_secret
 from security.errors import BundleKeyUnreadable
 
-PURPOSE = b"tejido app bundle\n"
+PURPOSE = b"tejido run contract\n"
 
 
 def bundle_key(path: Path) -> Path:
@@ -41,26 +41,26 @@ def verifying_key(path: Path) -> str:
     return public.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
 
 
-def sign_bundle(path: Path, sha256: str) -> str:
-    """The signature of a bundle, in base64.
+def sign(path: Path, text: str) -> str:
+    """The signature of a contract, in base64.
 
     Args:
         path: file of the signing key.
-        sha256: of the bundle, in hexadecimal.
+        text: the contract as it is spelt.
 
     Raises:
         BundleKeyUnreadable: the file is missing, damaged, or another kind of key.
     """
-    return base64.b64encode(_load(path).sign(PURPOSE + sha256.encode())).decode()
+    return base64.b64encode(_load(path).sign(PURPOSE + text.encode())).decode()
 
 
-def is_signed(sha256: str, signature: str, signers: Iterable[str]) -> bool:
-    """Whether one of the signers (OpenSSH lines) signed a bundle of this hash; nothing that is wrong raises."""
+def is_signed(text: str, signature: str, signers: Iterable[str]) -> bool:
+    """Whether one of the signers (OpenSSH lines) signed a contract that is spelt so; nothing that is wrong raises."""
     try:
-        given = base64.b64decode(signature, validate=True)
+        given, signed = base64.b64decode(signature, validate=True), PURPOSE + text.encode()
     except (binascii.Error, ValueError):
         return False
-    return any(_verifies(signer, given, PURPOSE + sha256.encode()) for signer in signers)
+    return any(_verifies(signer, given, signed) for signer in signers)
 
 
 def checked_signer(line: str) -> str:

@@ -16,7 +16,8 @@ SecurityError
 ├── CertificateUnreadable    a TLS certificate or its key is damaged
 ├── ReceiptKeyUnreadable     the key that signs a client's receipts is damaged
 ├── NodeKeyUnreadable        a client's node key is damaged or of another kind
-├── BundleKeyUnreadable      the key that signs app bundles is missing, damaged or of another kind
+├── BundleKeyUnreadable      the key that signs contracts is missing, damaged or of another kind
+├── ContractUnreadable       a run carries no contract that can be understood
 ├── PolicyInvalid            a client's policy cannot be read, so it allows nothing
 └── PolicyRefused            a client's policy does not allow what is asked for; names the rule
 """
@@ -155,9 +156,18 @@ class ReceiptKeyUnreadable(SecurityError):
 
 
 class BundleKeyUnreadable(SecurityError):
-    """The key that signs app bundles is missing, damaged, or no Ed25519 key in OpenSSH format."""
+    """The key that signs contracts is missing, damaged, or no Ed25519 key in OpenSSH format."""
 
     code = "security.bundle_key_unreadable"
+
+
+class ContractUnreadable(SecurityError):
+    """A run carries no contract, or one that cannot be understood, so a client does nothing for it."""
+
+    code = "security.contract_unreadable"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The run's contract cannot be read: {why}.", hint="Start it by this release of the platform.")
 
 
 class PolicyInvalid(SecurityError):

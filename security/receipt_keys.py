@@ -8,18 +8,20 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from core.files import write_secret
 from security.errors import ReceiptKeyUnreadable
 
 FILE = "receipts.key"
-PURPOSE = b"tejido receipt\0"
+RECEIPT, CONTRACT = b"tejido receipt\0", b"tejido contract of a client\0"
+ROUND_KEYS = b"tejido round keys\0"
+"""What is signed begins with what it is signed as."""
 
 
 @dataclass(frozen=True, repr=False)
 class ReceiptKey:
-    """One client's key. Its node's key proves the client to the coordinator; this one is nobody's business but its own.
+    """One client's key. Its node's key proves the client to the coordinator; this one vouches for its notes.
 
     ClientApps do not have the node's key, and shall not.
     """
@@ -54,16 +56,26 @@ class ReceiptKey:
         """Hex digits that name it."""
         return hashlib.sha256(self._private.public_key().public_bytes_raw()).hexdigest()[:16]
 
-    def sign(self, data: bytes) -> str:
-        """A signature, in hex."""
-        return self._private.sign(PURPOSE + data).hex()
+    @property
+    def public(self) -> str:
+        """The public key, in hex."""
+        return self._private.public_key().public_bytes_raw().hex()
 
-    def has_signed(self, data: bytes, signature: str) -> bool:
+    def sign(self, data: bytes, purpose: bytes = RECEIPT) -> str:
+        """A signature, in hex."""
+        return self._private.sign(purpose + data).hex()
+
+    def has_signed(self, data: bytes, signature: str, purpose: bytes = RECEIPT) -> bool:
         """Whether it is this key's signature of ``data``."""
-        try:
-            raw = bytes.fromhex(signature)
-            self._private.public_key().verify(raw, PURPOSE + data)
-        except (InvalidSignature, ValueError):
-            return False
-        # Capitals and spaces would spell the same bytes.
-        return raw.hex() == signature
+        return verifies(self.public, data, signature, purpose)
+
+
+def verifies(public: str, data: bytes, signature: str, purpose: bytes = RECEIPT) -> bool:
+    """Whether a client's key (its public half, in hex) signed ``data``; nothing that is wrong raises."""
+    try:
+        raw = bytes.fromhex(signature)
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(raw, purpose + data)
+    except (InvalidSignature, ValueError):
+        return False
+    # Capitals and spaces would spell the same bytes.
+    return raw.hex() == signature

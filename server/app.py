@@ -12,9 +12,10 @@ from core.settings import Settings, load_settings
 from federation.config import FederationConfig
 from federation.torch_fixes import compute_alone
 from server.checkpoints import RunFolder
+from server.contracts import RunContract
 from server.coordinator import coordinate
 from server.publishing import publish
-from server.stores import open_stores
+from server.stores import Stores, open_stores
 
 PUBLISH = "publish"
 """The task of a run that asks clients for what they publish; any other is training."""
@@ -31,16 +32,17 @@ def main(grid: Grid, context: Context) -> None:
     stores = open_stores(settings)
     folder = RunFolder(stores.checkpoints, str(context.run_config["run-key"]), stores.seals)
     with about(run=folder.name):
-        _coordinate(grid, context, settings, folder)
+        _coordinate(grid, context, settings, stores, folder)
 
 
-def _coordinate(grid: Grid, context: Context, settings: Settings, folder: RunFolder) -> None:
+def _coordinate(grid: Grid, context: Context, settings: Settings, stores: Stores, folder: RunFolder) -> None:
     try:
         if context.run_config.get("task") == PUBLISH:
-            publish(grid, open_stores(settings).checkpoints, folder)
+            publish(grid, stores.checkpoints, folder)
             return
         config, commit = FederationConfig.from_run_config(context.run_config), str(context.run_config["code-commit"])
-        coordinate(grid, settings, config, folder, commit=commit)
+        contract = RunContract.of(context.run_config, stores.checkpoints, folder.name)
+        coordinate(grid, settings, config, folder, commit=commit, contract=contract)
     except TejidoError as error:
         log.error("the run failed", code=error.code, error=str(error))
         _tell(folder, error.as_dict(), may_retry=error.exit_status == EX_TEMPFAIL)

@@ -28,6 +28,7 @@ from federation.tensors import Tensors, count
 from server.about import About
 from server.checkpoints import Checkpoint, RunFolder
 from server.client_runs import client_runs
+from server.contracts import RunContract
 from server.course import Course, Evaluator
 from server.enrolments import limits
 from server.errors import TrackingUnreachable
@@ -39,6 +40,7 @@ from server.models import write_model
 from server.plots import FOLDER, run_plots
 from server.privacy import PrivacyBudget, privacy_tags, spent_before, told_privacy
 from server.provenance import Provenance, provenance
+from server.reports import retrieval_metrics, run_totals
 from server.rounds import Rounds
 from server.selection import Expected, partition_sizes, wanted_clients
 from server.start import go_on_from, learned_before
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
 IDENTITY = "run_identity"
 """The tag by which a run that is resumed finds its MLflow run."""
+CONTRACT_FILE = "contract.json"
 START_METRIC = "zero_shot_recall_at_10"
 GIT_COMMIT = "mlflow.source.git.commit"
 """The tag that MLflow shows as the run's version."""
@@ -70,6 +73,7 @@ class Run:
     tracking_run: str
     teller: Teller
     made_by: Provenance
+    contract: RunContract | None
 
     @property
     def expected(self) -> Expected:
@@ -100,7 +104,13 @@ class _Models:
 
 
 def coordinate(
-    grid: Grid, settings: Settings, config: FederationConfig, folder: RunFolder, *, commit: str = ""
+    grid: Grid,
+    settings: Settings,
+    config: FederationConfig,
+    folder: RunFolder,
+    *,
+    commit: str = "",
+    contract: RunContract | None = None,
 ) -> dict[str, Any]:
     """Run the whole federation, or what is left of it; the result is also written to the run's folder.
 
@@ -110,6 +120,7 @@ def coordinate(
         config: of the run.
         folder: of the run.
         commit: what the starter says about its checkout, if it has one.
+        contract: what clients must have signed; None in a simulation.
 
     Raises:
         TejidoError: any of it failed; the folder's status says so too, and the MLflow run is closed as failed.
@@ -136,7 +147,7 @@ def coordinate(
     made_by = provenance(manifest_sha256=manifest_hash, commit=commit, privacy=config.privacy)
     tracker = Tracker.of(settings)
     with _tracked(tracker, about, made_by, settings, folder) as tracking_run:
-        run = Run(settings, config, folder, spec, manifest, tracker, tracking_run, teller, made_by)
+        run = Run(settings, config, folder, spec, manifest, tracker, tracking_run, teller, made_by, contract)
         result = _stages(grid, run, last, _Models(towers, initial, first, spent))
     folder.finish(result)
     teller.say("completed", done=len(teller.reports), total=config.rounds, message=result["ended_early"])
@@ -177,7 +188,8 @@ def _tracked(
 
 def _stages(grid: Grid, run: Run, last: Checkpoint | None, models: _Models) -> dict[str, Any]:
     mailbox = Mailbox(grid)
-    roster = Roster(mailbox, run.config, run.expected, run.teller.say, are_named=run.settings.simulation_dir is None)
+    is_named = run.settings.simulation_dir is None
+    roster = Roster(mailbox, run.config, run.expected, run.teller.say, are_named=is_named, contract=run.contract)
     budget = PrivacyBudget.of(run.config)
     can_go_on = budget is None or budget.allows_round(models.spent)
     if last is None or (last.round < run.config.rounds and can_go_on):
@@ -192,7 +204,8 @@ def _stages(grid: Grid, run: Run, last: Checkpoint | None, models: _Models) -> d
     )
     start = _Start(gallery.evaluate(models.initial, "val"), gallery.evaluate(models.initial, "test"))
     if not run.tracker.steps(run.tracking_run, START_METRIC):
-        run.tracker.log(run.tracking_run, _metrics(start.val, "val") | _metrics(start.test, "zero_shot"), step=0)
+        zero_shot = retrieval_metrics(start.val, "val") | retrieval_metrics(start.test, "zero_shot")
+        run.tracker.log(run.tracking_run, zero_shot, step=0)
     rounds = Rounds(run.folder.name, mailbox, roster, new_strategy(run.config))
     with client_runs(run.tracker, run.tracking_run) as clients:
         course = Course(rounds, gallery, run.folder, run.tracker, run.tracking_run, run.teller, clients.note)
@@ -221,8 +234,10 @@ def _conclude(run: Run, gallery: Evaluator, start: _Start, final: Checkpoint, *,
     # It may have been broken off after this.
     version = run.tracker.registered(run.tracking_run) or _register(run, heads, result)
     run.tracker.set_alias(CHALLENGER, version)
-    run.tracker.log(run.tracking_run, _metrics(test, "test") | _totals(result), step=final.round)
+    run.tracker.log(run.tracking_run, retrieval_metrics(test, "test") | run_totals(result), step=final.round)
     result["mlflow"]["version"] = version
+    if run.contract:
+        run.tracker.log_json(run.tracking_run, CONTRACT_FILE, run.contract.as_dict())
     # Last: a picture must not stand between a model that was paid for and the registry.
     run.tracker.log_files(run.tracking_run, run_plots(result), folder=FOLDER)
     result["mlflow"]["seconds"] = round(run.tracker.seconds, 3)
@@ -272,21 +287,4 @@ def _result(run: Run, final: Checkpoint, heads: Tensors, test: Retrieval, zero_s
             "challenger": test.recall_at_10,
         },
         "test": {"recall_at_1": test.recall_at_1, "recall_at_10": test.recall_at_10, "mrr": test.mrr},
-    }
-
-
-def _totals(result: dict[str, Any]) -> dict[str, float]:
-    """Traffic and time of the whole run."""
-    return {
-        f"total_{name}": float(sum(entry[name] for entry in result["rounds"]))
-        for name in ("bytes_up", "bytes_down", "seconds")
-    }
-
-
-def _metrics(retrieval: Retrieval, prefix: str) -> dict[str, float]:
-    return {
-        f"{prefix}_recall_at_1": retrieval.recall_at_1,
-        f"{prefix}_recall_at_10": retrieval.recall_at_10,
-        f"{prefix}_mrr": retrieval.mrr,
-        f"{prefix}_gallery": retrieval.gallery,
     }

@@ -17,7 +17,7 @@ from typing import Any
 
 from core.settings import Settings
 from federation.config import RunConfig
-from security.bundles import sign_bundle
+from server.contracts import Draft, signed_settings
 from server.errors import RunFailed, SuperLinkUnreachable
 from server.provenance import git_commit
 
@@ -58,24 +58,32 @@ class Flower:
     home: Path
     connection: str
     bundle_key: Path | None = None
-    """Signs what is submitted; None: nothing is signed."""
+    """Signs the contracts of what is submitted; None: they are not signed."""
 
     @classmethod
     def of(cls, settings: Settings) -> Flower:
         """The one that a process of the operator is told of."""
         return cls(Path(settings.required("flwr_home")), settings.superlink_connection, settings.bundle_key_file)
 
-    def start(self, run_config: RunConfig, *, federation_config: str | None = None) -> str:
+    def start(
+        self, run_config: RunConfig, *, contract: Draft | None = None, federation_config: str | None = None
+    ) -> str:
         """Bundle the app, submit it, and return Flower's run id.
+
+        Args:
+            run_config: its settings.
+            contract: what its clients sign; None in a simulation, whose clients are nobody else's.
+            federation_config: of Flower.
 
         Raises:
             RunFailed: Flower refused the app or its settings.
             SuperLinkUnreachable: nobody answered.
         """
-        run_config = {**run_config, "code-commit": git_commit()}
+        commit = git_commit()
+        run_config = {**run_config, "code-commit": commit}
         with _bundle_folder() as app:
-            if self.bundle_key:
-                run_config["bundle-signature"] = sign_bundle(self.bundle_key, self._build(app))
+            if contract:
+                run_config |= signed_settings(contract(self._build(app), commit), self.bundle_key)
             overrides = app / "overrides.toml"
             overrides.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in run_config.items()))
             extra = ["--federation-config", federation_config] if federation_config else []

@@ -19,6 +19,7 @@ from server.exchange import QUESTION, Client, Mailbox, Node, preflight_question,
 from server.selection import Expected, sample, wanted_clients
 
 if TYPE_CHECKING:
+    from server.contracts import RunContract
     from server.exchange import Message
 
 LOOK_EVERY_S = 0.5
@@ -38,6 +39,8 @@ class Roster:
     say: Say
     are_named: bool = True
     """Whether nodes have registered names; not so in simulation."""
+    contract: RunContract | None = None
+    """What each must have signed; None in simulation."""
     admitted: set[str] = field(default_factory=set)
     declined: set[str] = field(default_factory=set)
     """Clients, or nodes without a name, that are never sent another message."""
@@ -157,6 +160,8 @@ class Roster:
         answer = {} if reply.failure or message is None else texts(message, "description")
         name = answer.get("client", "")
         objection = reply.failure or self._objection(client, answer)
+        if self.contract and not objection:
+            objection = self.contract.hear(name, reply.records.get("contract", {}))
         if not objection:
             self._names[client.node.node_id] = name
             self.admitted.add(name)

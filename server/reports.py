@@ -16,7 +16,7 @@ METRICS = (
     "bytes_up", "bytes_down", "seconds", "overhead_seconds",
 )  # fmt: skip
 LISTS = ("rejections", "silent", "late_clients")
-POLICY_CODES = ("[security.policy_refused]", "[security.policy_invalid]")
+POLICY_CODES = ("[security.policy_refused]", "[security.policy_invalid]", "[security.contract_unreadable]")
 """As refusals end that are a client's own word; see `server.exchange.read_reply`."""
 ATTEMPT = re.compile(r"attempt \d+: ")
 
@@ -145,3 +145,21 @@ def round_report(
         epsilon=epsilon,
         refused=sum(any(code in found.reason for code in POLICY_CODES) for found in contributions.values()),
     )
+
+
+def run_totals(result: dict[str, Any]) -> dict[str, float]:
+    """Traffic and time of the whole run."""
+    return {
+        f"total_{name}": float(sum(entry[name] for entry in result["rounds"]))
+        for name in ("bytes_up", "bytes_down", "seconds")
+    }
+
+
+def retrieval_metrics(retrieval: Retrieval, prefix: str) -> dict[str, float]:
+    """What MLflow is told of a search among all products of a split."""
+    return {
+        f"{prefix}_recall_at_1": retrieval.recall_at_1,
+        f"{prefix}_recall_at_10": retrieval.recall_at_10,
+        f"{prefix}_mrr": retrieval.mrr,
+        f"{prefix}_gallery": retrieval.gallery,
+    }

@@ -15,6 +15,7 @@ from federation.presets import load_preset
 from server.about import About
 from server.audit_notes import note_refusals
 from server.checkpoints import RunFolder
+from server.contracts import kept_contracts, training_contract
 from server.errors import ClientsMissing, RunFailed, RunRefused, RunUnknown, ServerError, SuperLinkUnreachable
 from server.flower import FINISHED, Flower
 from server.selection import partition_sizes, wanted_clients
@@ -94,7 +95,8 @@ def start_federation(settings: Settings, config: FederationConfig, run_key: str)
     folder.take_over()
     # Nobody shall take the end of an earlier attempt for that of this one.
     folder.say("starting", message="The run is handed to Flower.", **folder.told_rounds())
-    flower_run = flower.start(config.to_run_config() | {"run-key": folder.name})
+    contract = training_contract(folder.name, config, limit_s=time_limit_s(config))
+    flower_run = flower.start(config.to_run_config() | {"run-key": folder.name}, contract=contract)
     folder.note_attempt(flower_run)
     return flower_run
 
@@ -160,6 +162,19 @@ def run_status(settings: Settings, run_key: str) -> dict[str, Any]:
     if status is None:
         raise _unknown(run_key)
     return {"run_id": folder.name, **status}
+
+
+def run_contracts(settings: Settings, run_key: str) -> dict[str, Any]:
+    """Under which contracts a run was done, and who has signed them: see `server.contracts.kept_contracts`.
+
+    Raises:
+        RunUnknown: there is no run of that key.
+    """
+    store = open_stores(settings).checkpoints
+    folder = RunFolder(store, run_key)
+    if folder.about() is None:
+        raise _unknown(run_key)
+    return {"run_id": folder.name, "contracts": kept_contracts(store, folder.name)}
 
 
 def time_limit_s(config: FederationConfig) -> float:

@@ -23,6 +23,7 @@ from core.settings import Settings
 from federation.spec import ModelSpec
 from server.calibrating import calibrate_for
 from server.checkpoints import RunFolder
+from server.contracts import publishing_contract
 from server.flower import Flower
 from server.models import StoredModel
 from server.runs import Watch
@@ -104,7 +105,8 @@ def run_wave(
     try:
         folder.begin(order, model.state)
         flower = Flower.of(settings)
-        flower_run = flower.start({"run-key": status.name, "task": "publish"})
+        contract = publishing_contract(status.name, limit_s=order.deadline_s + ALLOWANCE_S)
+        flower_run = flower.start({"run-key": status.name, "task": "publish"}, contract=contract)
         watch = Watch(flower, flower_run, status, progress, limit_s=order.deadline_s + ALLOWANCE_S)
         result = watch.until_done()
         return {

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from embedded.stack import Stack
-from security.bundles import sign_bundle
+from federation.config import FederationConfig, RunConfig
+from server.contracts import signed_settings, training_contract
 from server.flower import PROGRAMS, flower_environment
 
 PROJECT = """\
@@ -41,7 +42,8 @@ clientapp = "probe_app:client"
 answers = ""
 asked = "{{}}"
 nodes = 0
-bundle-signature = ""
+contract = ""
+contract-signature = ""
 """
 APP = '''\
 """Asks once."""
@@ -83,7 +85,8 @@ def train(message: Message, context: Context) -> Message:
     size = int(message.content.config_records["config"].get("size", 1))
     return Message(RecordDict({"done": ConfigRecord({"text": "x" * size})}), reply_to=message)
 '''
-ASKED = {"trainable": "heads", "rounds": 3, "round": 1, "mode": "robust"}
+CONFIG = FederationConfig(rounds=3)
+ASKED = CONFIG.to_run_config() | {"run": "probe", "round": 1}
 
 
 @dataclass(frozen=True)
@@ -112,14 +115,13 @@ class Probe:
         built.unlink()
         return found
 
-    def signature(self, stack: Stack, tmp_path: Path) -> str:
-        """By the operator of a stack."""
-        key = stack.settings().bundle_key_file
-        assert key is not None
-        return sign_bundle(key, self.sha256(tmp_path))
+    def contract(self, stack: Stack, tmp_path: Path) -> RunConfig:
+        """As the operator of a stack signs it."""
+        draft = training_contract("probe", CONFIG, limit_s=600)
+        return signed_settings(draft(self.sha256(tmp_path), ""), stack.settings().bundle_key_file)
 
     def ask(
-        self, stack: Stack, answers: Path, *, nodes: int, signature: str = "", **asked: Any
+        self, stack: Stack, answers: Path, *, nodes: int, contract: RunConfig | None = None, **asked: Any
     ) -> tuple[dict[str, dict[str, Any]], int]:
         """What every client said, by name, and on how many of them the bundle's own code ran."""
         settings = stack.settings()
@@ -128,7 +130,7 @@ class Probe:
             "answers": str(answers),
             "asked": json.dumps(ASKED | asked),
             "nodes": nodes,
-            "bundle-signature": signature,
+            **(contract or {}),
         }
         overrides = answers.with_suffix(".toml")
         overrides.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items()))

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from clients.contracts import Contracts
 from embedded.environments import policy_path
 from embedded.stack import Stack
+from security.receipt_keys import CONTRACT, verifies
 from tests.integration.clients.apps import Probe
 from tests.integration.clients.conftest import CLIENTS
 
@@ -29,15 +31,17 @@ class Heard:
 
 @pytest.fixture(scope="module")
 def heard(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Heard]:
-    """Four runs at the same time."""
+    """Six runs at the same time."""
     folder = tmp_path_factory.mktemp("probes")
     signed, altered = Probe.at(folder / "signed"), Probe.at(folder / "altered", build=1)
-    signature = signed.signature(stack, folder)
+    contract = signed.contract(stack, folder)
     runs: dict[str, tuple[Probe, dict[str, Any]]] = {
-        "unsigned": (signed, {}),
-        "altered": (altered, {"signature": signature}),
-        "signed": (signed, {"signature": signature}),
-        "large": (signed, {"signature": signature, "size": LIMIT + 1}),
+        "bare": (signed, {}),
+        "unsigned": (signed, {"contract": contract | {"contract-signature": ""}}),
+        "altered": (altered, {"contract": contract}),
+        "other": (signed, {"contract": contract, "trainable": "lora"}),
+        "signed": (signed, {"contract": contract}),
+        "large": (signed, {"contract": contract, "size": LIMIT + 1}),
     }
     # Aurora lets less out than Boreal does.
     path = policy_path(stack.state, "aurora")
@@ -61,11 +65,35 @@ def test_a_bundle_that_the_operator_did_not_sign_just_so_is_never_loaded(heard: 
     assert heard[run].ran == 0
 
 
-def test_one_that_is_signed_is_loaded(heard: dict[str, Heard]) -> None:
-    assert heard["signed"] == Heard({name: {"done": {"text": "x"}} for name in CLIENTS}, ran=BOTH)
+def test_a_run_without_a_contract_is_never_loaded(heard: dict[str, Heard]) -> None:
+    codes = {name: answer["refusal"]["code"] for name, answer in heard["bare"].said.items()}
+    assert codes == dict.fromkeys(CLIENTS, "security.contract_unreadable")
+    assert heard["bare"].ran == 0
+
+
+def test_a_message_that_leaves_its_run_s_contract_is_never_loaded(heard: dict[str, Heard]) -> None:
+    refusals = [answer["refusal"]["message"] for answer in heard["other"].said.values()]
+    assert len(refusals) == BOTH
+    assert all("rule \"contract\": trainable is 'lora'" in told for told in refusals)
+    assert heard["other"].ran == 0
+
+
+def test_one_that_is_signed_is_loaded_and_each_client_signs_the_contract_too(
+    heard: dict[str, Heard], stack: Stack
+) -> None:
+    assert heard["signed"].ran == BOTH
+    keys = set()
+    for name, said in heard["signed"].said.items():
+        assert said["done"] == {"text": "x"}
+        (kept,) = [told for told in Contracts.of(stack.client_settings(name)).read()
+                   if told["contract"]["run"] == "probe"]  # fmt: skip
+        assert (kept["sha256"], kept["is_signed"]) == (said["contract"]["sha256"], True)
+        assert verifies(said["contract"]["key"], kept["text"].encode(), said["contract"]["signature"], CONTRACT)
+        keys.add(said["contract"]["key"])
+    assert len(keys) == BOTH
 
 
 def test_a_client_s_own_rules_are_held_against_what_leaves_for_it_alone(heard: dict[str, Heard]) -> None:
-    assert heard["large"].said["boreal"] == {"done": {"text": "x" * (LIMIT + 1)}}
+    assert heard["large"].said["boreal"]["done"] == {"text": "x" * (LIMIT + 1)}
     assert 'rule "max_update_bytes": 1,001 bytes' in heard["large"].said["aurora"]["refusal"]["message"]
     assert heard["large"].ran == BOTH

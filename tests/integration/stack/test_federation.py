@@ -9,12 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
+from mlflow import MlflowClient
 
 from catalog.errors import IndexVersionMissing
 from catalog.index import IndexStore
 from catalog.manifest import client_manifest, live_manifest
 from catalog.objects import S3ObjectStore
 from catalog.store import CatalogueStore
+from clients.contracts import Contracts
 from clients.receipts import receipts_of
 from core.progress import NoProgress
 from core.settings import Settings
@@ -31,7 +33,7 @@ from server.lineage import lineage
 from server.models import write_model
 from server.promotion import promote
 from server.rollback import rollback
-from server.runs import preflight, resume_federation, run_federation, run_status
+from server.runs import preflight, resume_federation, run_contracts, run_federation, run_status
 from server.sealing import SEALED
 from server.serving import load_champion, load_version
 from server.stores import open_stores
@@ -121,6 +123,21 @@ def test_each_client_has_signed_receipts_of_what_it_sent(stack: Stack, result: d
     for number, entry in enumerate(result["rounds"]):
         assert entry["bytes_up"] == sum(found[number]["bytes"] for found in of_run.values())
     assert all(receipt["told"]["num-examples"] > 0 for found in of_run.values() for receipt in found)
+
+
+def test_operator_and_every_client_hold_the_same_signed_contract(
+    stack: Stack, settings: Settings, result: dict[str, Any]
+) -> None:
+    (ours,) = run_contracts(settings, result["run_id"])["contracts"]
+    assert ours["is_signed"]
+    assert ours["clients"] == dict.fromkeys(CLIENTS, True)
+    terms = ours["contract"]["terms"]
+    assert (terms["trainable"], terms["rounds"], terms["mode"]) == ("heads", len(result["rounds"]), "robust")
+    for name in CLIENTS:
+        signed = {told["sha256"]: told for told in Contracts.of(stack.client_settings(name)).read()}
+        assert signed[ours["sha256"]]["contract"] == ours["contract"]
+    logged = MlflowClient(settings.required("mlflow_uri")).list_artifacts(result["mlflow"]["run_id"])
+    assert "contract.json" in {file.path for file in logged}
 
 
 def test_mlflow_has_one_step_a_round_and_a_model_version_without_pickle(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,16 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, MetricRecord, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
+from clients.contracts import Contracts
 from clients.guard import Guard, content_bytes
+from security.receipt_keys import CONTRACT, verifies
+from tests.unit.security.contracts import TERMS, contract
 from tests.unit.security.test_policy import RULES
 
 BUNDLE = b"programs"
-CONFIG: dict[str, Any] = {"trainable": "heads", "mode": "robust", "rounds": 3, "round": 1, "privacy": "none"}
+SHA256 = hashlib.sha256(BUNDLE).hexdigest()
+MESSAGE: dict[str, Any] = TERMS | {"run": "run", "round": 1}
+FOREVER = datetime(9998, 1, 1, tzinfo=UTC)
 HEAD = len(Array(np.zeros(1000, np.uint8)).data) - 1000
 CONTEXT = Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={}, series_id=1)
 
@@ -28,7 +34,7 @@ def identity() -> None:
 
 
 def message(kind: str = "train", **values: Any) -> Message:
-    asked = Message(RecordDict({"config": ConfigRecord(CONFIG | values)}), dst_node_id=1, message_type=kind)
+    asked = Message(RecordDict({"config": ConfigRecord(MESSAGE | values)}), dst_node_id=1, message_type=kind)
     asked.metadata.__dict__["_message_id"] = "m"
     return asked
 
@@ -41,8 +47,21 @@ def policy(tmp_path: Path) -> Path:
 
 
 def write(path: Path, **rules: Any) -> None:
-    rules = RULES | {"expires": "9999-01-01", "bundles": [hashlib.sha256(BUNDLE).hexdigest()]} | rules
+    rules = RULES | {"expires": "9999-01-01", "bundles": [SHA256]} | rules
     path.write_text(json.dumps(rules))
+
+
+def guarding(policy: Path, asked: Message, **terms: Any) -> Guard:
+    """A guard of a message of a run with these terms."""
+    is_publishing = asked.metadata.message_type == "query.publish"
+    text = contract(bundle=SHA256, until=FOREVER, is_publishing=is_publishing, **terms).text()
+    kept = Contracts(policy.parent / "receipts")
+    return Guard(policy, kept, asked, {"contract": text, "contract-signature": ""})
+
+
+def asking(policy: Path, kind: str = "train", **terms: Any) -> Guard:
+    """The same of a run whose message says what its contract says."""
+    return guarding(policy, message(kind, **terms), **terms)
 
 
 def answer(guard: Guard, size: int = 10, *, during: Any = None) -> tuple[Message, bool]:
@@ -67,13 +86,13 @@ def refusal(reply: Message) -> dict[str, Any]:
 
 
 def test_what_is_allowed_runs_and_leaves_as_it_is(policy: Path) -> None:
-    reply, ran = answer(Guard(policy, message()))
+    reply, ran = answer(asking(policy))
     assert ran
     assert "arrays" in reply.content.array_records
 
 
 @pytest.mark.parametrize(
-    ("rules", "values", "rule"),
+    ("rules", "terms", "rule"),
     [
         ({"bundles": ["0" * 64]}, {}, "bundle"),
         ({"expires": "2020-01-01"}, {}, "expires"),
@@ -84,48 +103,86 @@ def test_what_is_allowed_runs_and_leaves_as_it_is(policy: Path) -> None:
     ],
 )
 def test_what_is_refused_is_never_loaded_and_the_coordinator_hears_the_rule(
-    policy: Path, rules: dict[str, Any], values: dict[str, Any], rule: str
+    policy: Path, rules: dict[str, Any], terms: dict[str, Any], rule: str
 ) -> None:
     write(policy, **rules)
-    reply, ran = answer(Guard(policy, message(**values)))
+    reply, ran = answer(asking(policy, **terms))
     assert not ran
     assert refusal(reply)["code"] == "security.policy_refused"
     assert f'rule "{rule}"' in refusal(reply)["message"]
     assert set(reply.content.keys()) == {"refusal"}
 
 
+def test_a_message_is_held_against_the_contract_of_its_run(policy: Path) -> None:
+    reply, ran = answer(guarding(policy, message(trainable="lora")))
+    assert not ran
+    assert "rule \"contract\": trainable is 'lora', it says 'heads'" in refusal(reply)["message"]
+
+
+@pytest.mark.parametrize("carried", [{}, {"contract": "{", "contract-signature": ""}])
+def test_a_run_without_a_contract_gets_nothing(policy: Path, carried: dict[str, str]) -> None:
+    guard = asking(policy)
+    guard.run_config = carried
+    reply, ran = answer(guard)
+    assert (ran, refusal(reply)["code"]) == (False, "security.contract_unreadable")
+
+
+def test_what_is_allowed_goes_with_the_client_s_signature_and_the_contract_is_kept_once(policy: Path) -> None:
+    asked = asking(policy)
+    for guard in (asked, asking(policy, "query")):
+        reply, _ = answer(guard)
+        told = reply.content.config_records["contract"]
+        text = guard.run_config["contract"]
+        assert told["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+        assert verifies(str(told["key"]), text.encode(), str(told["signature"]), CONTRACT)
+    (kept,) = Contracts(policy.parent / "receipts").read()
+    assert (kept["sha256"], kept["contract"]["run"], kept["is_signed"]) == (told["sha256"], "run", False)
+
+
+def test_nothing_is_signed_that_is_refused(policy: Path) -> None:
+    reply, _ = answer(asking(policy, trainable="full"))
+    assert "contract" not in reply.content.config_records
+    assert not list(Contracts(policy.parent / "receipts").read())
+
+
+def test_a_contract_that_cannot_be_kept_lets_nothing_in(policy: Path) -> None:
+    (policy.parent / "receipts").write_text("in the way")
+    reply, ran = answer(asking(policy))
+    assert (ran, refusal(reply)["code"]) == (False, "clients.contract_unwritable")
+
+
 @pytest.mark.parametrize("content", ["", "{", '{"version": 1}'])
 def test_a_policy_that_cannot_be_read_refuses_everything(policy: Path, content: str) -> None:
     policy.write_text(content)
     for kind in ("train", "query", "query.publish"):
-        reply, ran = answer(Guard(policy, message(kind)))
+        reply, ran = answer(asking(policy, kind))
         assert (ran, refusal(reply)["code"]) == (False, "security.policy_invalid")
     policy.unlink()
-    assert refusal(answer(Guard(policy, message()))[0])["code"] == "security.policy_invalid"
+    assert refusal(answer(asking(policy))[0])["code"] == "security.policy_invalid"
 
 
 def test_a_client_may_change_its_mind_while_it_trains(policy: Path) -> None:
-    reply, ran = answer(Guard(policy, message()), during=lambda: write(policy, trainable=["lora"]))
+    reply, ran = answer(asking(policy), during=lambda: write(policy, trainable=["lora"]))
     assert ran
     assert 'rule "trainable"' in refusal(reply)["message"]
-    reply, ran = answer(Guard(policy, message(trainable="lora")), during=policy.unlink)
+    reply, ran = answer(asking(policy, trainable="lora"), during=policy.unlink)
     assert (ran, refusal(reply)["code"]) == (True, "security.policy_invalid")
 
 
 def test_a_reply_that_is_too_large_does_not_leave(policy: Path) -> None:
     # An array of so many bytes travels with a head of its own.
     write(policy, max_update_bytes=1000 + HEAD)
-    assert "arrays" in answer(Guard(policy, message()), 1000)[0].content.array_records
-    reply, ran = answer(Guard(policy, message()), 1001)
+    assert "arrays" in answer(asking(policy), 1000)[0].content.array_records
+    reply, ran = answer(asking(policy), 1001)
     assert ran
     assert 'rule "max_update_bytes"' in refusal(reply)["message"]
     # What may be published is said in the client's bucket.
-    assert "arrays" in answer(Guard(policy, message("query.publish")), 1001)[0].content.array_records
+    assert "arrays" in answer(asking(policy, "query.publish"), 1001)[0].content.array_records
 
 
 def test_a_crash_of_the_bundle_stays_one(policy: Path) -> None:
     asked = message()
-    guard = Guard(policy, asked)
+    guard = guarding(policy, asked)
     guard.admit(BUNDLE)
     crashed = Message(Error(code=0, reason="it failed"), reply_to=asked)
     assert guard.reply(lambda message, context: crashed, asked, CONTEXT) is crashed

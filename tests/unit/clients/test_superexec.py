@@ -34,7 +34,21 @@ def test_it_takes_clientapps_only() -> None:
 
 @pytest.mark.parametrize(
     ("forget", "expected"),
-    [("ours.forget_main_module()", []), ("pass", ["clients", "clients.guard", "clients.superexec"])],
+    [
+        ("ours.forget_main_module()", []),
+        (
+            "pass",
+            [
+                "clients",
+                "clients.contracts",
+                "clients.errors",
+                "clients.guard",
+                "clients.peers",
+                "clients.receipts",
+                "clients.superexec",
+            ],
+        ),
+    ],
     ids=["as started", "the trap itself"],
 )
 def test_a_child_has_none_of_our_modules_so_that_the_bundles_are_loaded(

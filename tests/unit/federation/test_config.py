@@ -19,7 +19,7 @@ def test_pyproject_holds_the_same_defaults() -> None:
     """Flower rejects keys that pyproject does not declare."""
     text = (Path(__file__).resolve().parents[3] / "pyproject.toml").read_text()
     declared = tomllib.loads(text)["tool"]["flwr"]["app"]["config"]
-    told_by_the_starter = {"run-key", "code-commit", "bundle-signature", "task"}
+    told_by_the_starter = {"run-key", "code-commit", "contract", "contract-signature", "task"}
     assert {k: v for k, v in declared.items() if k not in told_by_the_starter} == FederationConfig().to_run_config()
 
 
@@ -57,6 +57,9 @@ def test_pyproject_holds_the_same_defaults() -> None:
         ("delta", 0.0),
         ("delta", 0.5),
         ("epsilon_budget", float("nan")),
+        ("purpose", ""),
+        ("purpose", "x" * 501),
+        ("update_bytes", 0),
     ],
 )
 def test_senseless_setting_is_refused_by_name(name: str, value: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from security.bundles import bundle_key, sign_bundle, verifying_key
+from security.bundles import bundle_key, verifying_key
 from security.errors import PolicyInvalid, PolicyRefused
 from security.policy import Asked, Policy, check, check_size, read_policy, template
+from tests.unit.security.contracts import BUNDLE, TERMS, contract, signed
 
-BUNDLE, OTHER = "a" * 64, "b" * 64
+OTHER = "b" * 64
 NOON = datetime(2027, 3, 1, 12, 0, tzinfo=UTC)
 RULES: dict[str, Any] = {
     "version": 1,
@@ -29,20 +30,24 @@ RULES: dict[str, Any] = {
     "max_rounds": 10,
     "max_update_bytes": 1000,
 }
-ASKED: dict[str, object] = {"trainable": "heads", "mode": "robust", "rounds": 10, "round": 1, "privacy": "none"}
+MESSAGE: dict[str, object] = TERMS | {"run": "run", "round": 1}
 
 
 def policy(**rules: Any) -> Policy:
     return Policy.model_validate(RULES | rules)
 
 
-def asked(*, bundle: str = BUNDLE, signature: str = "", is_training: bool = True, **values: object) -> Asked:
-    return Asked(bundle=bundle, signature=signature, values=ASKED | values, is_training=is_training)
+def asked(*, bundle: str = BUNDLE, key: Path | None = None, is_training: bool = True, **terms: Any) -> Asked:
+    """A message of a run whose contract says the same."""
+    run = signed(contract(bundle=bundle, **terms), key)
+    told = {name.replace("_", "-"): value for name, value in terms.items() if name != "until"}
+    return Asked(bundle=bundle, contract=run, values=MESSAGE | told, is_training=is_training)
 
 
-def without(name: str, *, is_training: bool = True) -> Asked:
-    values = {key: value for key, value in ASKED.items() if key != name}
-    return Asked(bundle=BUNDLE, values=values, is_training=is_training)
+def said(values: dict[str, object] | None = None, *, is_training: bool = True, without: str = "") -> Asked:
+    """A message that says something else than the contract of its run."""
+    found = {name: value for name, value in (MESSAGE | (values or {})).items() if name != without}
+    return Asked(bundle=BUNDLE, contract=signed(contract()), values=found, is_training=is_training)
 
 
 def refused(rules: Policy, what: Asked, now: datetime = NOON) -> str:
@@ -60,62 +65,89 @@ def test_what_the_rules_allow_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "values", "rule"),
+    ("rules", "terms", "rule"),
     [
         ({}, {"trainable": "full"}, "trainable"),
-        ({}, {"trainable": ["heads"]}, "trainable"),
         ({}, {"mode": "confidential"}, "modes"),
-        ({}, {"mode": None}, "modes"),
+        ({"modes": ["confidential"]}, {}, "modes"),
+        ({"modes": ["confidential"]}, {"mode": "confidential"}, ""),
         ({}, {"rounds": 11}, "max_rounds"),
-        ({}, {"round": 11}, "max_rounds"),
-        ({}, {"round": 0}, "max_rounds"),
-        ({}, {"round": True}, "max_rounds"),
-        ({}, {"rounds": 3.0}, "max_rounds"),
         ({"min_noise_multiplier": 1.0}, {}, "min_noise_multiplier"),
-        ({"min_noise_multiplier": 1.0}, {"noise-multiplier": 2.0}, "min_noise_multiplier"),
-        ({"min_noise_multiplier": 1.0}, {"privacy": "client-level"}, "min_noise_multiplier"),
-        (
-            {"min_noise_multiplier": 1.0},
-            {"privacy": "client-level", "noise-multiplier": float("nan")},
-            "min_noise_multiplier",
-        ),
-        ({"min_noise_multiplier": 1.0}, {"privacy": "client-level", "noise-multiplier": 0.9}, "min_noise_multiplier"),
-        ({"min_noise_multiplier": 1.0}, {"privacy": "client-level", "noise-multiplier": 1.0}, ""),
+        ({"min_noise_multiplier": 1.0}, {"noise_multiplier": 2.0}, "min_noise_multiplier"),
+        ({"min_noise_multiplier": 1.0}, {"privacy": "client-level", "noise_multiplier": 0.9}, "min_noise_multiplier"),
+        ({"min_noise_multiplier": 1.0}, {"privacy": "client-level", "noise_multiplier": 1.0}, ""),
     ],
 )
-def test_each_rule_refuses_by_its_name(rules: dict[str, Any], values: dict[str, Any], rule: str) -> None:
-    assert refused(policy(**rules), asked(**values)) == rule
+@pytest.mark.parametrize("is_training", [True, False])
+def test_each_rule_refuses_a_contract_by_its_name(
+    rules: dict[str, Any], terms: dict[str, Any], rule: str, *, is_training: bool
+) -> None:
+    assert refused(policy(**rules), asked(is_training=is_training, **terms)) == rule
 
 
-@pytest.mark.parametrize("name", ["trainable", "rounds", "round"])
-def test_a_round_s_message_that_leaves_a_setting_out_is_refused(name: str) -> None:
-    assert refused(policy(), without(name))
-
-
-def test_a_run_that_says_nothing_of_its_mode_is_robust() -> None:
-    assert not refused(policy(), without("mode"))
-    assert refused(policy(modes=["confidential"]), without("mode")) == "modes"
-
-
-def test_a_mode_that_is_not_allowed_is_refused() -> None:
-    assert refused(policy(modes=["confidential"]), asked(mode="robust")) == "modes"
-    assert not refused(policy(modes=["confidential"]), asked(mode="confidential"))
-    assert refused(policy(), asked(mode="confidential")) == "modes"
-    assert refused(policy(), asked(mode=["robust"])) == "modes"
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("trainable", "lora"),
+        ("trainable", ["heads"]),
+        ("mode", None),
+        ("mode", "confidential"),
+        ("rounds", 9),
+        ("rounds", 10.0),
+        ("round", 11),
+        ("round", 0),
+        ("round", True),
+        ("round", "1"),
+        ("run", "another"),
+        ("privacy", "client-level"),
+        ("noise-multiplier", 0.5),
+        ("noise-multiplier", float("nan")),
+        ("clip-norm", 100.0),
+        ("clip-norm", 1),
+        ("delta", 0.01),
+        ("epsilon-budget", 1000.0),
+    ],
+)
+def test_a_message_that_says_something_else_than_its_run_s_contract_is_refused(name: str, value: object) -> None:
+    assert refused(policy(), said({name: value})) == "contract"
+    assert refused(policy(), said(without=name)) == "contract"
+    if name != "round":  # A question's round binds nobody.
+        assert refused(policy(), said({name: value}, is_training=False)) == "contract"
 
 
 def test_a_question_is_held_against_what_it_says_and_may_say_nothing() -> None:
-    assert not refused(policy(), Asked(bundle=BUNDLE, is_training=False))
-    assert refused(policy(), asked(is_training=False, trainable="full")) == "trainable"
-    assert refused(policy(), Asked(bundle=OTHER, is_training=False)) == "bundle"
+    run = signed(contract())
+    assert not refused(policy(), Asked(bundle=BUNDLE, contract=run, is_training=False))
+    assert refused(policy(), Asked(bundle=OTHER, contract=run, is_training=False)) == "bundle"
 
 
-def test_a_bundle_is_let_in_by_its_hash_or_by_a_signer(tmp_path: Path) -> None:
+def test_a_run_is_about_training_or_about_what_is_published() -> None:
+    training, publishing = signed(contract()), signed(contract(is_publishing=True))
+    question: dict[str, Any] = {"bundle": BUNDLE, "is_training": False}
+    assert not refused(policy(), Asked(contract=publishing, is_publishing=True, **question))
+    assert refused(policy(), Asked(contract=training, is_publishing=True, **question)) == "contract"
+    assert refused(policy(), Asked(contract=publishing, **question)) == "contract"
+    assert refused(policy(), Asked(bundle=BUNDLE, contract=publishing, values=MESSAGE)) == "contract"
+
+
+def test_a_bundle_is_let_in_by_its_hash_or_by_a_signed_contract_that_names_it(tmp_path: Path) -> None:
     key = bundle_key(tmp_path / "key")
     rules = policy(signers=[verifying_key(key)], bundles=[])
     assert refused(rules, asked(bundle=OTHER)) == "bundle"
-    assert refused(rules, asked(bundle=OTHER, signature=sign_bundle(key, BUNDLE))) == "bundle"
-    assert not refused(rules, asked(bundle=OTHER, signature=sign_bundle(key, OTHER)))
+    assert not refused(rules, asked(bundle=OTHER, key=key))
+    # Another one under a contract that is signed.
+    moved = Asked(bundle=OTHER, contract=signed(contract(), key), values=MESSAGE)
+    assert refused(rules, moved) == "bundle"
+    # One that is listed is still bound to its own contract.
+    listed = policy(signers=[verifying_key(key)], bundles=[OTHER])
+    assert refused(listed, moved) == "contract"
+    assert not refused(listed, asked(bundle=OTHER))
+
+
+def test_nothing_is_done_for_a_run_whose_contract_has_ended() -> None:
+    for is_training in (True, False):
+        assert refused(policy(), asked(is_training=is_training, until=NOON)) == "contract"
+        assert not refused(policy(), asked(is_training=is_training, until=NOON + timedelta(seconds=1)))
 
 
 @pytest.mark.parametrize(
@@ -144,9 +176,13 @@ def test_hours_are_those_of_the_client_s_zone_and_may_run_over_midnight(at: str,
 
 
 def test_more_bytes_than_allowed_do_not_leave() -> None:
-    check_size(policy(), 1000)
+    run, small = signed(contract()), signed(contract(update_bytes=500))
+    check_size(policy(), run, 1000)
+    check_size(policy(), small, 500)
     with pytest.raises(PolicyRefused, match="max_update_bytes"):
-        check_size(policy(), 1001)
+        check_size(policy(), run, 1001)
+    with pytest.raises(PolicyRefused, match="contract"):
+        check_size(policy(), small, 501)
 
 
 @pytest.mark.parametrize("suffix", ["toml", "json"])
@@ -163,7 +199,7 @@ def test_the_template_is_a_policy_that_allows_what_the_operator_signed_for_a_yea
     (tmp_path / "policy.toml").write_text(template("duna", signer=verifying_key(key), today=date(2028, 2, 29)))
     found = read_policy(tmp_path / "policy.toml")
     assert found.expires == date(2029, 2, 28)
-    assert not refused(found, asked(bundle=OTHER, signature=sign_bundle(key, OTHER)))
+    assert not refused(found, asked(bundle=OTHER, key=key))
     assert refused(found, asked()) == "bundle"
 
 

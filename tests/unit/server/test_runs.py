@@ -16,6 +16,7 @@ from core.settings import Settings
 from federation.config import FederationConfig
 from server import runs
 from server.checkpoints import RunFolder
+from server.contracts import Draft
 from server.errors import ClientUnknown, RunDiffers, RunFailed, RunRefused, RunUnknown
 from server.flower import Flower
 from server.runs import (
@@ -41,8 +42,9 @@ class FakeFlower(Flower):
     started: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     stopped: list[str] = dataclasses.field(default_factory=list)
 
-    def start(self, run_config: Any, *, federation_config: str | None = None) -> str:
-        self.started.append(dict(run_config))
+    def start(self, run_config: Any, *, contract: Draft | None = None, federation_config: str | None = None) -> str:
+        assert contract is not None
+        self.started.append({**run_config, "contract": contract("a" * 64, "")})
         folder = RunFolder(DirectoryStore(self.root / "checkpoints"), str(run_config["run-key"]))
         folder.take_over()
         if self.is_slow:
