@@ -44,7 +44,7 @@ from server.reports import retrieval_metrics, run_totals
 from server.rounds import Rounds
 from server.selection import Expected, partition_sizes, wanted_clients
 from server.start import go_on_from, learned_before
-from server.stores import local_artifacts, open_stores, tracking_uri
+from server.stores import local_artifacts, open_stores
 from server.telling import EncodingProgress, Teller
 from server.tracking import CHALLENGER, FEDERATED_EXPERIMENT, MODEL, Tracker
 
@@ -146,7 +146,7 @@ def coordinate(
     teller.say("starting", message=f"Catalogue {manifest.version}, {manifest.kept} products.")
     manifest_hash = manifest_sha256(stores.data, manifest.version)
     made_by = provenance(manifest_sha256=manifest_hash, commit=commit, privacy=config.privacy)
-    tracker = Tracker(tracking_uri(settings))
+    tracker = Tracker.of(settings)
     with _tracked(tracker, about, made_by, settings, folder) as tracking_run:
         run = Run(settings, config, folder, spec, manifest, tracker, tracking_run, teller, made_by, contract)
         result = _stages(grid, run, last, _Models(towers, initial, first, spent))

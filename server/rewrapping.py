@@ -17,7 +17,7 @@ from core.settings import Settings
 from security.artifact_keys import ArtifactKeys
 from security.errors import ArtifactRefused
 from server.sealing import KEY, object_of
-from server.stores import open_stores, tracking_uri
+from server.stores import open_stores
 from server.tracking import Tracker
 
 NAMED = 10
@@ -121,7 +121,7 @@ def rewrap_all(settings: Settings) -> dict[str, int]:
         ArtifactRefused: see `rewrap`.
         StorageUnreachable, TrackingUnreachable: what does not answer; begin again.
     """
-    keys, tracker = ArtifactKeys(Path(settings.required("artifact_keys_dir"))), Tracker(tracking_uri(settings))
+    keys, tracker = ArtifactKeys(Path(settings.required("artifact_keys_dir"))), Tracker.of(settings)
     runs = sorted({version.run_id for version in tracker.versions()})
     return rewrap([CheckpointKeys(open_stores(settings).checkpoints), *(ModelKeys(tracker, run) for run in runs)], keys)
 

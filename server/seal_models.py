@@ -14,7 +14,6 @@ from security.errors import ArtifactRefused
 from server.errors import ModelDamaged
 from server.models import CARD, HASHES, MANIFEST, SPEC, TRAINED, StoredModel, read_model, write_model
 from server.sealing import KEY, SEALED, Seals
-from server.stores import tracking_uri
 from server.tracking import ModelVersion, Tracker
 
 PLAIN = (TRAINED, SPEC, HASHES)
@@ -48,7 +47,7 @@ def seal_models(settings: Settings, wanted: str | None) -> dict[str, Any]:
         ArtifactRefused: the seal that was written does not hold; the plain files stay.
         ArtifactKeyMissing: this process may not sign.
     """
-    seals, tracker = Seals(ArtifactKeys(Path(settings.required("artifact_keys_dir")))), Tracker(tracking_uri(settings))
+    seals, tracker = Seals(ArtifactKeys(Path(settings.required("artifact_keys_dir")))), Tracker.of(settings)
     versions = [tracker.require(wanted)] if wanted else sorted(tracker.versions(), key=lambda v: int(v.version))
     done: dict[str, list[str]] = {"sealed": [], "unchanged": []}
     for version in versions:

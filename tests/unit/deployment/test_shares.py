@@ -37,6 +37,8 @@ HOLDERS = {
     "grafana-admin": {"grafana"},
     "broker": {"broker", "airflow"},
     "superexec-coordinator": {"superlink", "coordinator"},
+    "mlflow-password": {"mlflow", "coordinator", "api", "operator", "worker", "metrics"},
+    "mlflow-forms": {"mlflow"},
     "airflow-jwt": {"airflow"},
     "airflow-fernet": {"airflow"},
     "airflow-admin": {"airflow", "operator", "worker"},
