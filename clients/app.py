@@ -289,4 +289,4 @@ def _dataset(context: Context) -> Dataset:
 def _promises(context: Context) -> Promises:
     from clients.promises import Promises
 
-    return Promises(load_settings().features_dir, owner=_dataset(context).client)
+    return Promises.of(load_settings(), _dataset(context).client)
