@@ -27,7 +27,7 @@ from typing import Any
 
 from catalog.errors import ObjectMissing
 from catalog.manifest import VERSION, version_of_run
-from catalog.objects import ObjectStore, delete_all
+from catalog.objects import ObjectStore, delete_all, get_or_none
 from federation.config import FederationConfig
 from federation.privacy.accountant import Ledger
 from federation.tensors import Tensors, from_safetensors, to_safetensors
@@ -288,10 +288,7 @@ class RunFolder:
         return found
 
     def _bytes(self, name: str) -> bytes | None:
-        try:
-            return self._store.get(f"{self.name}/{name}")
-        except ObjectMissing:
-            return None
+        return get_or_none(self._store, f"{self.name}/{name}")
 
 
 def _written(value: dict[str, Any]) -> bytes:
