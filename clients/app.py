@@ -20,6 +20,7 @@ from clients.receipts import note_what_leaves, signing_key
 from core.errors import TejidoError
 from core.logs import about, configure_logs
 from core.settings import load_settings
+from core.terms import CONFIDENTIAL, ROBUST, Mode
 from federation.config import FederationConfig
 from federation.wire import from_record, to_record
 
@@ -88,7 +89,7 @@ def train(message: Message, context: Context) -> RecordDict:
     from clients.carried import Carried
     from federation.error_feedback import compress
 
-    _require_mode(message, "robust")
+    _require_mode(message, ROBUST)
     done = _learn(message, context)
     encoding, bound = done.task.config.encoding, done.task.config.update_bound
     arrays, residual = compress(done.delta, done.carried.residual, encoding=encoding, bound=bound)
@@ -124,7 +125,7 @@ def train_masked(message: Message, context: Context) -> RecordDict:
     from clients.carried import Carried
     from clients.masking import accepted, masked
 
-    _require_mode(message, "confidential")
+    _require_mode(message, CONFIDENTIAL)
     participant = accepted(message, context)
     done = _learn(message, context)
     arrays = masked(participant, done.delta, done.task.config, context, _promises(context))
@@ -142,7 +143,7 @@ def reveal_shares(message: Message, context: Context) -> RecordDict:
     return reveal(message, context, _promises(context))
 
 
-def _require_mode(message: Message, mode: str) -> None:
+def _require_mode(message: Message, mode: Mode) -> None:
     """Insist that a run of one mode does not ask for the update in the way of the other."""
     from federation.errors import MaskingRefused
 
@@ -290,4 +291,4 @@ def _dataset(context: Context) -> Dataset:
 def _promises(context: Context) -> Promises:
     from clients.promises import Promises
 
-    return Promises(load_settings().features_dir, owner=_dataset(context).client)
+    return Promises.of(load_settings(), _dataset(context).client)

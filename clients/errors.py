@@ -7,6 +7,7 @@ ClientError
 ├── NotPublishing         the client has not decided to publish anything, or not yet
 ├── PublicationWithdrawn  the client has withdrawn what it published
 ├── ReceiptUnwritable     what would leave cannot be noted, so it does not leave
+├── PromiseUnwritable     what was done in a confidential round cannot be noted, so it is not done
 ├── ContractUnwritable    a run's contract cannot be kept, so the client takes no part
 ├── ReceiptsDamaged       the notes of what has left were changed
 └── PublicationUnreadable what the client has decided to publish cannot be read, so nothing is
@@ -65,6 +66,12 @@ class ReceiptUnwritable(ClientError):
     """What would leave the client's machine cannot be noted, so it does not leave."""
 
     code = "clients.receipt_unwritable"
+
+
+class PromiseUnwritable(ClientError):
+    """What a client does in a confidential round and must not do again cannot be noted, so it does not do it."""
+
+    code = "clients.promise_unwritable"
 
 
 class ContractUnwritable(ClientError):

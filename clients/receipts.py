@@ -24,8 +24,6 @@ from security.signing_keys import locked
 
 NOTHING_BEFORE = "0" * 64
 TAIL = 1 << 16
-ROBUST, CONFIDENTIAL = "robust", "confidential"
-"""Modes of a run: the coordinator sees each update as it is, or masked."""
 
 
 class Receipts:
@@ -125,7 +123,11 @@ def note_what_leaves(
 
     Raises:
         ReceiptUnwritable, ReceiptsDamaged, ReceiptKeyUnreadable: it cannot be; then nothing must leave.
+        FederationConfigError: the question is about a mode that is none; nor then.
     """
+    # Not above: what stands between a message and the bundle imports this module, and must leave that to the bundle.
+    from federation.config import FederationConfig
+
     if settings.client_name is None or not arrays:
         return
     tensors: list[dict[str, Any]] = []
@@ -139,17 +141,17 @@ def note_what_leaves(
     for kind, records in (("metrics", metrics), ("configs", configs)):
         for record, values in sorted(records.items()):
             digest.update(_canonical([kind, record, dict(values)]))
-    mode = str(asked.get("mode", ROBUST))
-    is_clipped = mode == CONFIDENTIAL or asked.get("privacy", "none") != "none"
+    about = ("mode", "privacy", "clip-norm")
+    config = FederationConfig.from_run_config({name: asked[name] for name in about if name in asked})
     receipts_of(settings).append(
         {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "client": settings.client_name,
             "what": "update" if "round" in asked else "page",
             **{name: asked.get(name) for name in ("run", "round", "attempt", "page", "encoding")},
-            "mode": mode,
-            "privacy": asked.get("privacy", "none"),
-            "clip_norm": asked.get("clip-norm") if is_clipped else None,
+            "mode": config.mode,
+            "privacy": config.privacy,
+            "clip_norm": config.clip_norm if config.counts_alike else None,
             "told": {name: value for record in metrics.values() for name, value in record.items()},
             "bytes": sum(tensor["bytes"] for tensor in tensors),
             "sha256": digest.hexdigest(),

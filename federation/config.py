@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, get_args
 
+from core.terms import CONFIDENTIAL, ROBUST, Mode, Privacy, Trainable
 from federation.errors import FederationConfigError
 from federation.presets import load_preset
 
 RunConfig = dict[str, str | int | float | bool]
-TRAINABLE = ("heads", "lora", "full")
+TRAINABLE = get_args(Trainable)
 HEADS = ("linear", "residual")
 OPTIMISER_STATES = ("fresh", "kept")
-MODES = ("robust", "confidential")
-PRIVACY = ("none", "client-level")
+MODES = get_args(Mode)
+PRIVACY = get_args(Privacy)
 ENCODINGS = ("fp32", "fp16", "int8")
 STRATEGIES = (
     "fedavg", "fednova", "fedavgm", "fedadam", "fedyogi", "fedadagrad",
@@ -100,7 +101,7 @@ class FederationConfig:
     """At most so many bytes are in one reply of a client; stands in the run's contract."""
 
     # What the coordinator sees, and what the model may tell about any one client.
-    mode: str = "robust"
+    mode: str = ROBUST
     """``robust``: it sees each update and validates it; ``confidential``: masked ones, of which it learns the sum."""
     privacy: str = "none"
     """``client-level``: each client's update is clipped, all count alike, and their sum gets noise."""
@@ -196,7 +197,7 @@ class FederationConfig:
     @property
     def is_confidential(self) -> bool:
         """Whether the coordinator shall learn sums of updates alone."""
-        return self.mode == "confidential"
+        return self.mode == CONFIDENTIAL
 
     @property
     def counts_alike(self) -> bool:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from core.terms import Mode, Privacy, Trainable
 from security.bundles import is_signed
 from security.errors import ContractUnreadable
 
@@ -35,10 +36,10 @@ class Terms(BaseModel):
         frozen=True, extra="forbid", alias_generator=lambda name: name.replace("_", "-"), populate_by_name=True
     )
 
-    trainable: Literal["heads", "lora", "full"]
-    mode: Literal["robust", "confidential"]
+    trainable: Trainable
+    mode: Mode
     rounds: Annotated[int, Field(strict=True, ge=1)]
-    privacy: Literal["none", "client-level"]
+    privacy: Privacy
     clip_norm: Positive
     noise_multiplier: Positive
     delta: Positive

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from core.terms import Mode, Trainable
 from security.bundles import checked_signer
 from security.contracts import SignedContract, Terms
 from security.errors import PolicyInvalid, PolicyRefused
@@ -81,8 +82,8 @@ class Policy(BaseModel):
     signers: tuple[Annotated[str, AfterValidator(checked_signer)], ...]
     """Ed25519 keys as OpenSSH writes them."""
     bundles: tuple[Hex64, ...]
-    trainable: tuple[Literal["heads", "lora", "full"], ...]
-    modes: tuple[Literal["robust", "confidential"], ...]
+    trainable: tuple[Trainable, ...]
+    modes: tuple[Mode, ...]
     min_noise_multiplier: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
     max_rounds: Whole
     """Of one run."""

@@ -44,10 +44,14 @@ class MaskedSum(RoundSum):
         """Take the masks off, and give the strategy the mean.
 
         Raises:
-            UnmaskingFailed: too few revealed, what they revealed does not fit, or the sum is longer than any of honest
+            UnmaskingFailed: too few revealed, too much of it was garbage, or the sum is longer than any of honest
                 updates can be. Which client's fault it is cannot be told.
         """
-        unmasking.of(self.lanes, revealed)
+        garbage = unmasking.of(self.lanes, revealed)
+        if garbage:
+            # Also by who sealed it: docs/explanation/masking.md.
+            log.warning("shares that were revealed are garbage", garbage=garbage)
+            self.masking["garbage"] = garbage
         total = grid.decode(self.lanes, like=self.rules.state)
         terms = len(self.survivors)
         length, longest = norm(total), grid.longest(terms, self.lanes.size)

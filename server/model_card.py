@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from catalog.manifest import CatalogueManifest
+from core.terms import CONFIDENTIAL, ROBUST
 from federation.config import FederationConfig
 from server.provenance import Provenance
 
-MODES = {
-    "robust": "robust: updates travel encrypted, and the coordinator sees and validates each client's as it is",
-    "confidential": "confidential: updates are masked, and the coordinator learned their sum in each round alone",
+MODES: dict[str, str] = {
+    ROBUST: "robust: updates travel encrypted, and the coordinator sees and validates each client's as it is",
+    CONFIDENTIAL: "confidential: updates are masked, and the coordinator learned their sum in each round alone",
 }
 NOISE = {
     "central": "The coordinator added it: it holds for who sees the models; the coordinator sees each client's update",

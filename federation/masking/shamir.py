@@ -35,15 +35,29 @@ def combine(shares: Mapping[int, bytes]) -> bytes:
     Raises:
         UnmaskingFailed: what comes is no secret, or a share is none.
     """
+    secret = _at(0, shares)
+    if secret.bit_length() > 8 * SECRET_BYTES:
+        raise UnmaskingFailed("The shares do not belong together.")
+    return secret.to_bytes(SECRET_BYTES)
+
+
+def share_at(point: int, shares: Mapping[int, bytes]) -> bytes:
+    """The share that belongs to a point, by ``threshold`` others: whoever has another one has garbage.
+
+    Raises:
+        UnmaskingFailed: a share is none.
+    """
+    return _at(point, shares).to_bytes(SHARE_BYTES)
+
+
+def _at(place: int, shares: Mapping[int, bytes]) -> int:
+    """The polynomial of these shares at a place."""
     points = list(shares)
     if not points or any(point < 1 for point in points):
         raise UnmaskingFailed("A secret cannot be put together from no shares, or from one of no participant.")
     if any(len(share) != SHARE_BYTES or int.from_bytes(share) >= PRIME for share in shares.values()):
         raise UnmaskingFailed("A share is no element of the field.")
-    secret = sum(int.from_bytes(shares[point]) * _weight(point, points) for point in points) % PRIME
-    if secret.bit_length() > 8 * SECRET_BYTES:
-        raise UnmaskingFailed("The shares do not belong together.")
-    return secret.to_bytes(SECRET_BYTES)
+    return sum(int.from_bytes(shares[point]) * _weight(point, points, place) for point in points) % PRIME
 
 
 def _value(coefficients: list[int], point: int) -> int:
@@ -53,11 +67,11 @@ def _value(coefficients: list[int], point: int) -> int:
     return value
 
 
-def _weight(point: int, points: list[int]) -> int:
-    """Lagrange's coefficient of a point, at zero."""
+def _weight(point: int, points: list[int], place: int) -> int:
+    """Lagrange's coefficient of a point, at a place."""
     above = below = 1
     for other in points:
         if other != point:
-            above = above * other % PRIME
+            above = above * (other - place) % PRIME
             below = below * (other - point) % PRIME
     return above * pow(below, -1, PRIME)

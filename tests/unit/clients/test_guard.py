@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, 
 from flwr.supercore.task_identity import TaskIdentity
 
 from clients.contracts import Contracts
-from clients.guard import Guard, content_bytes
+from clients.guard import OURS, Guard, content_bytes
 from security.receipt_keys import CONTRACT, verifies
+from tests.test_architecture import PARTS
 from tests.unit.security.contracts import TERMS, contract
 from tests.unit.security.test_policy import RULES
 
@@ -199,3 +202,11 @@ def test_bytes_are_those_of_every_record() -> None:
     arrays = len(content.array_records["arrays"]["a"].data)
     assert arrays >= 12
     assert content_bytes(content) == arrays + 3 * 8 + 2 + 3 + 3 + 8
+
+
+def test_it_loads_nothing_of_ours_that_it_does_not_forget() -> None:
+    """Else the bundle would run with what is installed here in place of its own."""
+    parts = sorted(name for name in PARTS if name not in OURS)
+    looks = f"import sys, clients.guard; print([n for n in sys.modules if n.split('.')[0] in {parts}])"
+    done = subprocess.run([sys.executable, "-c", looks], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "[]"

@@ -20,6 +20,8 @@ from catalog.objects import DirectoryStore
 from catalog.shards import write_shards
 from clients.app import app
 from clients.promises import KEPT_S, Promises
+from clients.receipts import receipts_folder
+from core.settings import Settings
 from federation.masking.grid import SumGrid
 from federation.masking.keys import PublicKeys
 from federation.masking.messages import (
@@ -200,14 +202,49 @@ def test_nothing_on_its_disk_is_a_secret(stopped: Stopped, tmp_path: Path) -> No
 
 
 def test_old_promises_are_forgotten_and_young_ones_are_not(tmp_path: Path) -> None:
-    promises = Promises(tmp_path, owner="aurora")
+    folder = tmp_path / "aurora"
+    promises = Promises(folder)
     for number in (1, 2):
         promises.one_sum(Session(RUN, number, 1), ["a", "b", "c"])
-    (folder,) = tmp_path.glob("aurora/masking")
     first = min(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns)
     os.utime(first, (0, time.time() - KEPT_S - 10))
     promises.one_sum(Session(RUN, 3, 1), ["a", "b", "c"])
     assert (len(list(folder.iterdir())), first.exists()) == (2, False)
+
+
+def test_note_is_on_the_disk_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its content before its name, and its name, with the folders that are new, before anything is answered."""
+    done: list[str] = []
+    sync, link = os.fsync, os.link
+
+    def synced(descriptor: int) -> None:
+        sync(descriptor)
+        done.append(Path(f"/proc/self/fd/{descriptor}").readlink().name.split("-")[0])
+
+    def linked(*paths: Path) -> None:
+        link(*paths)
+        done.append("link")
+
+    monkeypatch.setattr("os.fsync", synced)
+    monkeypatch.setattr("os.link", linked)
+    Promises(tmp_path / "notes" / "masking").one_sum(Session(RUN, 1, 1), ["a", "b", "c"])
+    assert done == [tmp_path.name.split("-")[0], "notes", ".sum", "link", "masking"]
+
+
+def test_note_that_goes_while_others_are_looked_through_is_no_matter(tmp_path: Path) -> None:
+    """As where another process forgets at the same time: listed, and there no more."""
+    (tmp_path / ".gone").symlink_to(tmp_path / "nowhere")
+    Promises(tmp_path).one_sum(Session(RUN, 1, 1), ["a", "b", "c"])
+    assert len([path for path in tmp_path.iterdir() if path.is_file()]) == 1
+
+
+def test_what_a_client_has_promised_lies_beside_its_receipts(tmp_path: Path) -> None:
+    settings = Settings(
+        _env_file=None, client_name="aurora", cache_dir=tmp_path / "cache", receipts_dir=tmp_path / "kept"
+    )
+    Promises.of(settings, "aurora").one_sum(Session(RUN, 1, 1), ["a", "b", "c"])
+    (note,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert note.parent == receipts_folder(settings) / "masking" == tmp_path / "kept" / "aurora" / "masking"
 
 
 # The ClientApp itself -----------------------------------------------------------------------------------------------
@@ -289,3 +326,18 @@ def test_run_of_one_mode_is_not_answered_in_the_other(root: Path) -> None:
     assert "asked for an update as a robust one" in code(told(MessageType.TRAIN, contexts, 0, confidential))
     assert "asked for an update as a confidential one" in code(told(MASKING, contexts, 0, tiny_config()))
     assert "no keys for the round" in code(told(MASKING, contexts, 0, confidential))
+
+
+def test_client_that_cannot_note_what_it_does_refuses_in_words_and_does_nothing(root: Path) -> None:
+    config, contexts = tiny_config(mode="confidential"), [context(number) for number in range(3)]
+    keys = {}
+    for number, name in enumerate(EVERYBODY[:3]):
+        keys[name] = read_public(dict(told(ADVERTISING, contexts, number, config).content.config_records["keys"]))
+    blocked = root / "cache" / "aurora"
+    blocked.mkdir(parents=True)
+    (blocked / "masking").write_text("a file where the folder must be")
+    reply = told(SHARING, contexts, 0, config, participants=told_participants(keys, 3)).content
+    assert reply.config_records["refusal"]["code"] == "clients.promise_unwritable"
+    assert "What it has done in the round cannot be noted: " in str(reply.config_records["refusal"]["message"])
+    assert str(root) not in str(dict(reply.config_records["refusal"]))
+    assert set(reply.keys()) == {"refusal"}

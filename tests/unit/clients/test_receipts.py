@@ -16,6 +16,8 @@ from clients.errors import ReceiptsDamaged, ReceiptUnwritable
 from clients.own_key import LOG
 from clients.receipts import Receipts, note_what_leaves, receipts_of, signing_key
 from core.settings import Settings
+from federation.config import FederationConfig
+from federation.errors import FederationConfigError
 from federation.wire import to_record
 from security.errors import ReceiptKeyUnreadable
 from security.receipt_keys import FILE, ReceiptKey
@@ -218,3 +220,29 @@ def test_command_verifies_and_shows(settings: Settings, tmp_path: Path, monkeypa
     found = json.loads(answer.stdout)
     assert (found["client"], found["verified"], [r["number"] for r in found["receipts"]]) == ("aurora", 2, [2])
     assert "run-1" in CliRunner().invoke(app, []).stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "clip_norm"),
+    [
+        ({"mode": "robust", "privacy": "none"}, None),
+        ({"mode": "confidential", "privacy": "none"}, 0.5),
+        ({"mode": "robust", "privacy": "client-level"}, 0.5),
+        ({"mode": "confidential", "privacy": "client-level"}, 0.5),
+    ],
+)
+def test_receipt_says_to_what_an_update_was_clipped_in_the_runs_that_clip(
+    asked: dict[str, Any], clip_norm: float | None, settings: Settings
+) -> None:
+    """As the run's own config says which those are."""
+    send(settings, **asked)
+    (found,) = receipts_of(settings).read()
+    assert {name: found[name] for name in ("mode", "privacy", "clip_norm")} == {**asked, "clip_norm": clip_norm}
+    config = FederationConfig.from_run_config(ASKED | {"encoding": "fp32"} | asked)
+    assert config.counts_alike == (clip_norm is not None)
+
+
+def test_update_of_a_mode_that_is_none_does_not_leave(settings: Settings, log: Path) -> None:
+    with pytest.raises(FederationConfigError, match="mode is 'secret'"):
+        send(settings, mode="secret")
+    assert not log.exists()

@@ -108,7 +108,7 @@ class Market:
     received: list[tuple[str, Message]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.merchants = {name: Merchant(name, Promises(self.folder, owner=name)) for name in NAMES.values()}
+        self.merchants = {name: Merchant(name, Promises(self.folder / name)) for name in NAMES.values()}
         self.grid = FakeGrid({node: self._recorded(name) for node, name in NAMES.items()}, dict(NAMES))
 
     def _recorded(self, name: str) -> Answer:

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -330,6 +330,32 @@ def test_client_that_seals_garbage_stops_the_round_and_is_named_by_all_others(tm
 
     market.merchants["boreal"].gone = {SHARING: garbage}
     with pytest.raises(QuorumMissed, match=r"(The share that was relayed from boreal is not authentic.*){4}"):
+        play(market)
+
+
+def test_client_that_reveals_garbage_neither_stops_the_round_nor_gets_its_victim_blamed(tmp_path: Path) -> None:
+    market = Market(tmp_path)
+    honest = market.merchants["boreal"].answer
+
+    def garbage(message: Message) -> Message:
+        reply = honest(message)
+        revealed = reply.content.config_records["revealed"]
+        revealed["seeds"] = [bytes(66) if name == "duna" else seed for name, seed in zip(
+            cast("list[str]", revealed["survivors"]), cast("list[bytes]", revealed["seeds"]), strict=True
+        )]  # fmt: skip
+        return reply
+
+    market.merchants["boreal"].gone = {REVEALING: garbage}
+    outcome = play(market)
+    assert (outcome.attempts, counted(outcome)) == (1, set(NAMES.values()))
+    assert np.abs(moved(outcome) - plain_mean(NAMES.values())).max() < 1e-6
+    assert report_of(outcome).masking["garbage"] == {"boreal": ["duna"]}
+    # Where all that are left are needed, nobody is told apart.
+    market = Market(tmp_path / "without")
+    market.merchants["boreal"].gone = {REVEALING: garbage}
+    honest = market.merchants["boreal"].answer
+    market.leave(["aurora", "cobre"], MASKING)
+    with pytest.raises(QuorumMissed, match="revealed by one of boreal, duna, espiga, or sealed by duna"):
         play(market)
 
 
