@@ -65,5 +65,5 @@ def test_every_client_masks_in_every_round_and_its_keys_outlive_each_message_s_p
         assert (entry["replies"], entry["attempts"], entry["rejections"], entry["norms"]) == (3, 1, [], {})
         assert set(entry["coverage"]) == set(CLIENTS)
     assert (result["mode"], result["privacy"]["noise"]) == ("confidential", "shares")
-    tracker = Tracker(result["mlflow"]["tracking_uri"])
+    tracker = Tracker.of(stack.settings())
     assert tracker.run(result["mlflow"]["run_id"]).params["mode"] == "confidential"
