@@ -125,8 +125,8 @@ class Platform:
         values = {"signing_key_dir": DATA / "signing", **self._tracking(share)}
         values |= {"metrics_token_file": MOUNT / self._scraper(share).name}
         values |= self._artifacts(share, may_sign=False)
-        if self.readers:
-            values["readers_file"] = MOUNT / share.write("readers.json", self.readers).name
+        # Also where there are none yet: a running API follows the file.
+        values["readers_file"] = MOUNT / share.write("readers.json", self.readers or "[]").name
         # A role that owns nothing: what one client has not published, PostgreSQL keeps from the others.
         values["postgres_dsn"] = self._dsn(API_ROLE, "catalog")
         write_environment(share.folder / "settings.env", {**self._stores(), **values})
