@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-from mlflow import MlflowClient
 
 from catalog.errors import IndexVersionMissing
 from catalog.index import IndexStore
@@ -136,8 +135,9 @@ def test_operator_and_every_client_hold_the_same_signed_contract(
     for name in CLIENTS:
         signed = {told["sha256"]: told for told in Contracts.of(stack.client_settings(name)).read()}
         assert signed[ours["sha256"]]["contract"] == ours["contract"]
-    Tracker.of(settings).ping()  # Presents this process's log-in to MLflow's client.
-    logged = MlflowClient(settings.required("mlflow_uri")).list_artifacts(result["mlflow"]["run_id"])
+    tracker = Tracker.of(settings)
+    tracker.ping()
+    logged = tracker._client.list_artifacts(result["mlflow"]["run_id"])
     assert "contract.json" in {file.path for file in logged}
 
 
