@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,13 +23,11 @@ class SecurityHeaders:
 
     Args:
         app: what answers.
-        pictures: where else pages may load pictures from: the buckets that URLs are signed for.
+        pictures: where else pages may load pictures from now: the buckets that URLs are signed for.
     """
 
-    def __init__(self, app: ASGIApp, *, pictures: Sequence[str] = ()) -> None:
-        self._app = app
-        images = " ".join(["img-src 'self'", *pictures])
-        self._policies = {path: policy.replace("img-src 'self'", images) for path, policy in POLICIES.items()}
+    def __init__(self, app: ASGIApp, *, pictures: Callable[[], Sequence[str]] = tuple) -> None:
+        self._app, self._pictures = app, pictures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -40,7 +38,7 @@ class SecurityHeaders:
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = self._policies.get(scope["path"], NOTHING)
+                headers["Content-Security-Policy"] = self._policy(scope["path"])
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["Cross-Origin-Resource-Policy"] = "same-origin"
@@ -50,3 +48,7 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, marked)
+
+    def _policy(self, path: str) -> str:
+        images = " ".join(["img-src 'self'", *self._pictures()]) if path in POLICIES else ""
+        return POLICIES.get(path, NOTHING).replace("img-src 'self'", images)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,10 +37,10 @@ class ImageUrls:
     links: PictureLinks
     readers: Mapping[str, Presigns] = field(default_factory=dict)
     """Bucket → who signs for it; a bucket that browsers cannot reach has none."""
-    origins: tuple[str, ...] = ()
-    """Where those buckets are, for the page's policy on what it may load."""
+    origins: Callable[[], Sequence[str]] = tuple
+    """Where those buckets are now, for the page's policy on what it may load."""
     now: Callable[[], float] = time.time
-    _signed: OrderedDict[tuple[str, int], str] = field(default_factory=OrderedDict)
+    _signed: OrderedDict[tuple[Presigns, str, int], str] = field(default_factory=OrderedDict)
 
     def of(self, product: int, s3_path: str) -> str | None:
         """The address of a product's picture, relative where this API serves it; None where no browser reaches it."""
@@ -65,10 +65,11 @@ class ImageUrls:
         self.links.check(product, until, signature, now=self.now())
 
     def _presigned(self, reader: Presigns, s3_path: str, key: str, until: int) -> str:
-        known = self._signed.get((s3_path, until))
+        # Whose bucket has other keys by now, or is another's, has another reader.
+        known = self._signed.get((reader, s3_path, until))
         if known is None:
             known = reader.url(key, valid_s=max(1, until - int(self.now())))
-            self._signed[s3_path, until] = known
+            self._signed[reader, s3_path, until] = known
             while len(self._signed) > REMEMBERED:
                 self._signed.popitem(last=False)
         return known

@@ -11,7 +11,7 @@ from api.limits import RefreshLimits
 from api.metrics import ApiMetrics
 from api.ports import SessionFamilies
 from api.revocations import Revocations
-from catalog.sessions import Refused
+from catalog.sessions import Refused, all_of
 from security.errors import SessionEnded
 from security.refresh_tokens import FAMILY_LIFETIME_S, IDLE_S, at_rest, is_refresh_token, new_refresh_token
 from security.tokens import AccessTokens, Identity
@@ -84,12 +84,14 @@ class Sessions:
         """Who an access token speaks for. Costs no round trip.
 
         Raises:
-            Unauthenticated: it is not valid, or its session was revoked.
+            Unauthenticated: it is not valid, its session was revoked, or its client was removed.
             SessionsUnknown: see Revocations.
         """
         identity = self.tokens.verify(access_token)
         if identity.session is not None:
             self.revocations.refuse_revoked(identity.session)
+        if identity.client is not None:
+            self.revocations.refuse_revoked(all_of(identity.client))
         return identity
 
     def _ended(self, refused: Refused) -> SessionEnded:

@@ -27,6 +27,7 @@ from api.near_cache import NearCache
 from api.operations import Operations
 from api.pictures import Pictures
 from api.ports import Encoder
+from api.readers import FollowedReaders
 from api.revocations import Revocations
 from api.search import Search
 from api.sessions import Sessions
@@ -39,7 +40,6 @@ from catalog.index.left_behind import LeftBehind
 from catalog.machines import MachineStore
 from catalog.own_products import OwnProducts
 from catalog.pictures import ShardPictures
-from catalog.presigning import Presigner
 from catalog.sessions import SessionStore
 from catalog.store import CatalogueStore
 from catalog.unpublished import UnpublishedProducts
@@ -76,12 +76,8 @@ def connected(settings: Settings) -> Services:
     polled, audit, limits = SessionStore.to_poll(database.dsn), AuditLog(database), LoginLimits(counters)
     metrics = ApiMetrics()
     sessions = Sessions(SessionStore(database), Revocations(polled.revoked), RefreshLimits(counters), tokens, metrics)
-    readers = settings.readers()
-    image_urls = ImageUrls(
-        PictureLinks.open(signing),
-        {bucket.bucket: Presigner(bucket) for bucket in readers},
-        tuple(sorted({bucket.endpoint for bucket in readers})),
-    )
+    readers = FollowedReaders(settings)
+    image_urls = ImageUrls(PictureLinks.open(signing), readers, readers.origins)
     model = LiveModel(
         index.live,
         lambda version: _encoder(settings, version),
@@ -167,10 +163,9 @@ def _overview(settings: Settings, database: Database, index: IndexStore) -> Over
 
 
 def _tracker(settings: Settings) -> Tracker:
-    from server.stores import tracking_uri
     from server.tracking import Tracker
 
-    return Tracker(tracking_uri(settings))
+    return Tracker.of(settings)
 
 
 def _encoder(settings: Settings, version: IndexVersion) -> Encoder:

@@ -100,9 +100,10 @@ class AuditLog(OnDatabase):
 
     def last(self, limit: int, kinds: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The last entries, newest first: seq, at, kind, actor, details."""
-        values = {"limit": limit, "kinds": None if kinds is None else list(kinds)}
+        query = AUDIT_LOG["last" if kinds is None else "last_of_kinds"]
+        values = {"limit": limit, "kinds": list(kinds or ())}
         with self._database.transaction() as connection:
-            return [json.loads(entry) for (entry,) in connection.execute(AUDIT_LOG["last"], values)]
+            return [json.loads(entry) for (entry,) in connection.execute(query, values)]
 
     def verify(self, head: str | None = None) -> Verdict:
         """Look at the whole chain, in constant memory; see `verified`."""

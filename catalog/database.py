@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from catalog.cursors import TracedCursor
-from catalog.errors import CatalogError, DatabaseNotReady, DatabaseRefused, DatabaseUnreachable
+from catalog.errors import CatalogError, ClientRemoved, DatabaseNotReady, DatabaseRefused, DatabaseUnreachable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Check = Callable[[Connection], None] | None
@@ -21,6 +21,8 @@ T = TypeVar("T")
 CONNECT_TIMEOUT_S = 5.0
 # SQLSTATEs that speak of the connection or of a server that goes or comes, not of the statement.
 AWAY = ("08", "57P")
+CLIENT_REMOVED = "TJ001"
+"""Our own, of the trigger refuse_removed_client."""
 
 
 def place(dsn: str) -> str:
@@ -28,7 +30,7 @@ def place(dsn: str) -> str:
     try:
         parts = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
-        return "the database (its DSN cannot be read)"
+        return "database (its DSN cannot be read)"
     return f"database {parts.get('dbname', '?')} at {parts.get('host', 'localhost')}:{parts.get('port', 5432)}"
 
 
@@ -46,6 +48,8 @@ def translated(dsn: str) -> Iterator[None]:
 
 
 def _translate(error: psycopg.Error, dsn: str) -> CatalogError:
+    if error.sqlstate == CLIENT_REMOVED:
+        return ClientRemoved(f"{_first_line(error).capitalize()}.", hint="Add it again: `tejido client add`.")
     is_away = isinstance(error, psycopg.OperationalError) and (
         error.sqlstate is None or error.sqlstate.startswith(AWAY)
     )

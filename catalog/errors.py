@@ -8,7 +8,7 @@ TejidoError
     ├── KeyInvalid, ObjectMissing, StorageUnreachable, StorageRefused     the object store
     ├── ShardDamaged                                                      one file of products
     ├── DatabaseUnreachable, DatabaseRefused, DatabaseNotReady            PostgreSQL
-    ├── OfferInvalid                                                      what a client offers to publish
+    ├── OfferInvalid, ClientRemoved                                       what a client offers to publish
     ├── FilterInvalid                                                     a question about products
     └── VectorsInvalid, IndexVersionMissing, IndexStateInvalid, IndexRecallLow   the vector index
 """
@@ -145,6 +145,12 @@ class DatabaseNotReady(CatalogError):
     """The database lacks the tables: its migrations have not run."""
 
     code = "catalog.database_not_ready"
+
+
+class ClientRemoved(CatalogError):
+    """A product of a client that was removed meanwhile."""
+
+    code = "catalog.client_removed"
 
 
 class OfferInvalid(CatalogError):

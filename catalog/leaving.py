@@ -32,6 +32,20 @@ class Held:
 class Leaving(OnDatabase):
     """Every call is one transaction."""
 
+    def bar(self, owner: str) -> None:
+        """Let no product of a client be written any more; whoever is writing one is waited for.
+
+        A transaction of its own, which holds nothing else: nobody whom it waits for can be waiting for it.
+        """
+        with self._database.transaction() as connection:
+            connection.execute(LEAVING["wait_for_writers"], {"owner": owner})
+            connection.execute(LEAVING["bar"], {"owner": owner})
+
+    def admit(self, owner: str) -> None:
+        """Let its products be written again."""
+        with self._database.transaction() as connection:
+            connection.execute(LEAVING["admit"], {"owner": owner})
+
     def forget(self, owner: str, *, actor: str) -> Held:
         """Remove a client's products from the catalogue and every index version, its curators, and its programs.
 

@@ -151,7 +151,10 @@ class SessionStore(OnDatabase):
             return cursor.execute(SESSIONS["alive"], {"username": username}).fetchall()
 
     def revoked(self, within_s: float) -> frozenset[str]:
-        """The families that were revoked within the last ``within_s`` seconds. One round trip."""
+        """The families that were revoked within the last ``within_s`` seconds, and `all_of` each removed client.
+
+        One round trip.
+        """
         return self._database.read(
             lambda connection: frozenset(
                 family for (family,) in connection.execute(SESSIONS["revoked"], {"within_s": within_s})
@@ -162,6 +165,11 @@ class SessionStore(OnDatabase):
         """Remove the families that could not live any longer at ``before``; how many there were."""
         with self._database.transaction() as connection:
             return connection.execute(SESSIONS["forget"], {"before": before}).rowcount
+
+
+def all_of(client: str) -> str:
+    """What stands among the families for everybody who speaks for a client."""
+    return f"client {client}"
 
 
 def about_request(connection: Connection, *, actor: str = "", address: str = "") -> None:

@@ -93,6 +93,7 @@ TREE: dict[str, Command | Group] = {
             "published": Command("cli.client.published"),
             "receipts": Command("cli.client.receipts"),
             "contracts": Command("cli.client.contracts"),
+            "key": Command("cli.client.key"),
         },
     ),
     "setup": Group(

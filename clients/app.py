@@ -16,7 +16,7 @@ from flwr.clientapp import ClientApp
 from clients.dataset import Dataset, open_dataset
 from clients.description import describe
 from clients.errors import ClientMisconfigured
-from clients.receipts import note_what_leaves
+from clients.receipts import note_what_leaves, signing_key
 from core.errors import TejidoError
 from core.logs import about, configure_logs
 from core.settings import load_settings
@@ -47,7 +47,8 @@ def _replying(handler: Handler) -> Callable[[Message, Context], Message]:
             try:
                 content = handler(message, context)
                 asked = message.content.config_records.get("config") or ConfigRecord()
-                note_what_leaves(load_settings(), asked, content.array_records, content.metric_records)
+                records = content.array_records, content.metric_records, content.config_records
+                note_what_leaves(load_settings(), asked, *records)
             except TejidoError as error:
                 log.warning("the coordinator gets a refusal", code=error.code, reason=str(error))
                 content = RecordDict({"refusal": ConfigRecord(dict(error.as_dict()))})
@@ -102,7 +103,9 @@ def advertise_keys(message: Message, context: Context) -> RecordDict:
     """Begin a confidential round: fresh keys, for this attempt alone."""
     from clients.masking import advertise
 
-    return advertise(message, context, _dataset(context).client)
+    settings = load_settings()
+    key = signing_key(settings) if settings.client_name else None
+    return advertise(message, context, _dataset(context).client, key)
 
 
 @app.query("masking_shares")

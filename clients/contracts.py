@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from clients.errors import ContractUnwritable, ReceiptsDamaged
+from clients.own_key import CONTRACTS, own_key, require_key
 from clients.receipts import receipts_folder
 from core.files import write_secret
 from core.settings import Settings
 from security.contracts import SIGNATURE, TEXT, SignedContract
 from security.errors import ContractUnreadable
-from security.receipt_keys import CONTRACT, FILE, ReceiptKey
+from security.receipt_keys import CONTRACT, ReceiptKey
 from security.signing_keys import locked
-
-FOLDER = "contracts"
 
 
 class Contracts:
@@ -32,38 +32,41 @@ class Contracts:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._root, self._folder = folder, folder / FOLDER
+        self._root, self._folder = folder, folder / CONTRACTS
 
     @classmethod
     def of(cls, settings: Settings) -> Contracts:
         """Those of the client whose settings these are."""
         return cls(receipts_folder(settings))
 
+    @property
+    def key(self) -> str:
+        """The public key by which this client signs, in hex.
+
+        Raises:
+            ContractUnwritable: it cannot be made.
+            ReceiptsDamaged: it is lost, and what it has signed is there.
+            ReceiptKeyUnreadable: it cannot be used.
+        """
+        with self._locked() as key:
+            return key.public
+
     def sign(self, signed: SignedContract) -> dict[str, str]:
         """Sign a contract and keep it, once; returns what the coordinator is told: sha256, key and signature.
 
         Raises:
             ContractUnwritable: it cannot be kept.
+            ReceiptsDamaged: the key is lost, and what it has signed is there.
             ReceiptKeyUnreadable: the key cannot be used.
         """
         path = self._folder / f"{signed.sha256}.json"
-        try:
-            with locked(self._root):
-                key = ReceiptKey.open(self._root)
-                told = {
-                    "sha256": signed.sha256,
-                    "key": key.public,
-                    "signature": key.sign(signed.text.encode(), CONTRACT),
-                }
-                if not path.exists():
-                    at = datetime.now(UTC).isoformat(timespec="seconds")
-                    kept = {"at": at, "contract": signed.text, "operator": signed.signature, **told}
-                    write_secret(path, json.dumps(kept, indent=1).encode())
-        except OSError as error:
-            raise ContractUnwritable(
-                f"The contract cannot be written to {FOLDER}: {error.strerror}.",
-                hint="A client takes part in nothing whose contract it cannot keep: make room.",
-            ) from None
+        with self._locked() as key:
+            signature = key.sign(signed.text.encode(), CONTRACT)
+            told = {"sha256": signed.sha256, "key": key.public, "signature": signature}
+            if not path.exists():
+                at = datetime.now(UTC).isoformat(timespec="seconds")
+                kept = {"at": at, "contract": signed.text, "operator": signed.signature, **told}
+                write_secret(path, json.dumps(kept, indent=1).encode())
         return told
 
     def read(self) -> Iterator[dict[str, Any]]:
@@ -79,11 +82,22 @@ class Contracts:
         paths = sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []
         if not paths:
             return
-        if not (self._root / FILE).exists():
-            raise ReceiptsDamaged(f"The contracts have lost their key, {FILE}.", hint="Restore it from a backup.")
+        require_key(self._root)
         key = ReceiptKey.open(self._root)
         found = [_verified(path, key) for path in paths]
         yield from sorted(found, key=lambda entry: str(entry["at"]))
+
+    @contextmanager
+    def _locked(self) -> Iterator[ReceiptKey]:
+        """The key, while no other process of this client makes one, or writes."""
+        try:
+            with locked(self._root):
+                yield own_key(self._root)
+        except OSError as error:
+            raise ContractUnwritable(
+                f"The folder of contracts cannot be written: {error.strerror}.",
+                hint="A client takes part in nothing whose contract it cannot keep: make room.",
+            ) from None
 
 
 def _verified(path: Path, key: ReceiptKey) -> dict[str, Any]:

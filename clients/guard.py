@@ -24,6 +24,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.supernode.runtime import run_clientapp as flower
 
 from clients.contracts import Contracts
+from clients.peers import SHARING, check_peers
 from core.errors import TejidoError
 from core.settings import load_settings
 from security.contracts import SignedContract
@@ -88,7 +89,11 @@ class Guard:
             is_training=not kind.startswith("query"),
             is_publishing=kind == PUBLISHING,
         )
-        check(read_policy(self.policy_file), asked)
+        policy = read_policy(self.policy_file)
+        check(policy, asked)
+        if kind == SHARING:
+            named = dict(self.message.content.config_records.get("participants") or {})
+            check_peers(policy, asked.values, named, own=self.contracts.key)
         return contract
 
 

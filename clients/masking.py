@@ -6,6 +6,7 @@ never on a disk. They are gone once it has revealed what it may, or with the fir
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flwr.app import ConfigRecord, Context, Message, RecordDict
@@ -24,19 +25,32 @@ from federation.masking.messages import (
 from federation.masking.participant import Participant
 from federation.masking.session import Session
 from federation.wire import ArrayRecord, lanes_record
+from security.vouchers import statement, vouch
 
 if TYPE_CHECKING:
     from federation.config import FederationConfig
     from federation.tensors import Tensors
+    from security.receipt_keys import ReceiptKey
 
 KEPT = "masking"
 """The record of Flower's context."""
 
 
-def advertise(message: Message, context: Context, name: str) -> RecordDict:
-    """Make fresh keys for the attempt that the message is about; those of any other are forgotten."""
+def advertise(message: Message, context: Context, name: str, key: ReceiptKey | None) -> RecordDict:
+    """Make fresh keys for the attempt that the message is about, and vouch for them; those of any other are forgotten.
+
+    Args:
+        message: that asks for them.
+        context: Flower's.
+        name: of this client.
+        key: by which it vouches; None: it has none, as in a simulation.
+    """
     participant, public = Participant.begin(name, session_of(message))
     _keep(context, participant)
+    if key:
+        parts = {"channel": public.channel, "mask": public.mask, "commitment": public.commitment}
+        said = statement(_values(message, "config"), name, parts)
+        public = replace(public, voucher=vouch(key, said))
     return RecordDict({"keys": ConfigRecord(told_public(public))})
 
 

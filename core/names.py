@@ -8,6 +8,8 @@ from core.errors import ClientNameInvalid
 
 # Bucket names are part of host names in S3, and these names are folders too.
 CLIENT_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?")
+RESERVED = frozenset(("api", "coordinator", "models", "worker"))
+"""The platform's own: a client of this name would share a cache folder, a volume or a secret with it."""
 
 DATABASES = {"catalog": "catalog", "mlflow_db": "mlflow", "airflow": "airflow"}
 """Database → the role that owns it; each service can open its own database only."""
@@ -31,7 +33,7 @@ def client_bucket_name(client: str) -> str:
     return f"client-{client}"
 
 
-def checked_client_name(name: str) -> str:
+def checked_name(name: str, *, of: str = "a client") -> str:
     """The name, if buckets, hosts and folders can bear it.
 
     Raises:
@@ -39,6 +41,17 @@ def checked_client_name(name: str) -> str:
     """
     if not CLIENT_NAME.fullmatch(name):
         raise ClientNameInvalid(
-            f"{name!r} cannot be the name of a client.", hint="Use a-z, 0-9 and - (at most 42 characters)."
+            f"{name!r} cannot be the name of {of}.", hint="Use a-z, 0-9 and - (at most 42 characters)."
         )
+    return name
+
+
+def checked_client_name(name: str) -> str:
+    """The name, if a client can bear it: as `checked_name`, and none that the platform has for itself.
+
+    Raises:
+        ClientNameInvalid: it cannot.
+    """
+    if checked_name(name) in RESERVED:
+        raise ClientNameInvalid(f"{name!r} is the platform's own name.", hint="Choose another one.")
     return name

@@ -17,6 +17,12 @@ class ClientExists(TejidoError):
     code = "deployment.client_exists"
 
 
+class ClientUnknown(TejidoError):
+    """There is no client of this name to remove."""
+
+    code = "deployment.client_unknown"
+
+
 class HandoverInvalid(TejidoError):
     """What a client is given cannot be written where it shall be."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,10 +66,13 @@ class Handover:
         """Write what is missing or out of date, and return the names of these files; the client's policy stays.
 
         Raises:
-            HandoverInvalid: there is something else than a folder.
+            HandoverInvalid: there is something else than a folder, or another user's.
         """
         if folder.exists() and not folder.is_dir():
             raise HandoverInvalid(f"{folder} is no folder.", hint="Name another one with --out.")
+        # Its owner could exchange what is written there, and a policy that lies there stays.
+        if folder.exists() and {folder.stat().st_uid, folder.lstat().st_uid} != {os.geteuid()}:
+            raise HandoverInvalid(f"{folder} belongs to another user.", hint="Name a folder of your own with --out.")
         folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE)
         folder.chmod(PRIVATE)
         limit = "all products that you are given" if self.max_examples is None else f"{self.max_examples:,} products"

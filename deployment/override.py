@@ -24,7 +24,7 @@ def client_override(compose: Path, name: str, *, max_examples: int | None = None
 
     Raises:
         ClientNameInvalid: no host, bucket or folder can be called so.
-        ClientExists: the compose file has this client.
+        ClientExists: the compose file has this client, or something that one of this name would share.
         ComposeFileUnreadable: it is no compose file of ours.
     """
     checked_client_name(name)
@@ -43,6 +43,9 @@ def client_override(compose: Path, name: str, *, max_examples: int | None = None
         "volumes": {key: body for key, body in volumes.items() if _is_models(key)},
     }
     renamed = _renamed(parts, name)
+    if taken := sorted(key for kind, named in renamed.items() for key in set(named) & set(whole[kind])):
+        # Merging the files would give the client the platform's own volume or network.
+        raise ClientExists(f"{compose} has {', '.join(taken)} already.", hint="Choose another name.")
     if max_examples is not None:
         renamed["services"][f"enrol-{name}"]["command"] += ["--max-examples", str(max_examples)]
     text: str = yaml.safe_dump(renamed, sort_keys=False, width=120)

@@ -32,8 +32,13 @@ class Api(ServiceDefaults):
     def command(self) -> Command:
         """The server in the foreground."""
         where = ("--host", LOOPBACK, "--port", str(self.port.number))
-        # Access logs would hold what people search for.
-        arguments = (sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", *where, "--no-access-log")
+        arguments = (
+            *(sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory", *where),
+            # Access logs would hold what people search for.
+            "--no-access-log",
+            # No proxy stands before it: whoever says to be one would choose the address that log-ins are counted by.
+            "--no-proxy-headers",
+        )
         return Command(arguments, {"TEJIDO_ENV_FILE": str(self.api_env)}, cwd=self.state.root)
 
     def is_ready(self) -> bool:

@@ -7,10 +7,11 @@ makes only what is missing, so a command that was broken off is completed by the
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,13 @@ from embedded.enrolment import Enrolment, Enrolments
 from embedded.environments import client_environment, first_policy
 from embedded.errors import ClientNotEnrolled, EnrolmentFailed, StackLocked
 from embedded.following import ALL
-from embedded.object_store import ObjectStore
+from embedded.object_store import ObjectStore, owner_secrets
 from embedded.ports import LOOPBACK, Port, Ports
 from embedded.state import StateFolder, StateLock
 from embedded.superlink import certificates
 from embedded.supernode import key_of
 
-WAIT_S, LOOK_S = 120.0, 0.2
+WAIT_S, LOOK_S, LOOKED_S = 120.0, 0.2, 3.0
 S3_PORT, SUPERLINK_PORT = 9011, 8000
 
 
@@ -62,20 +63,27 @@ class Clients:
             EnrolmentFailed: the running stack could not start its services.
             HandoverInvalid: its folder cannot be written there.
         """
-        before = self._enrolments.get(checked_client_name(name))
-        wanted = Enrolment.of(name, max_examples=max_examples, is_elsewhere=is_elsewhere)
+        with self.alone():
+            wanted = Enrolment.of(name, max_examples=max_examples, is_elsewhere=is_elsewhere)
+            before = self._enrolments.get(name)
+            return self._bring_about(self._following_on(before, wanted), out, before)
+
+    def _following_on(self, before: Enrolment | None, wanted: Enrolment) -> Enrolment:
+        """What shall be so, and whether the client's services must start anew for it."""
+        name, is_elsewhere = wanted.name, wanted.is_elsewhere
         if before and not before.is_removed:
-            # Its keys are the same, and so is the day on which it came.
-            anew = before.is_elsewhere is not is_elsewhere or name in self._described().get("failed", {})
+            # Its keys are the same, and so is the day on which it came; keys that were lost are made anew.
+            is_whole = not self.missing(name) and not self.has_failed(name)
+            anew = before.is_elsewhere is not is_elsewhere or not is_whole
             same = replace(
                 wanted, since=before.since, actor=before.actor, is_new=before.is_new, revision=before.revision
             )
-            wanted = same if same == before and not anew else replace(same, revision=same.revision + anew, is_new=False)
-        elif before:
-            wanted = replace(wanted, revision=before.revision + 1)
-        elif is_elsewhere and name in self._listed():
-            wanted = replace(wanted, revision=2)
-        return self._bring_about(wanted, out, before)
+            return same if same == before and not anew else replace(same, revision=same.revision + anew, is_new=False)
+        if before:
+            # A removal that broke off may have left them; a key that was unregistered is never accepted again.
+            self._forget_secrets(name)
+            return replace(wanted, revision=before.revision + 1)
+        return replace(wanted, revision=2) if is_elsewhere and name in self._listed() else wanted
 
     def rotate(self, name: str, *, out: Path | None) -> Done:
         """Give a client a new node key, new storage keys and a new secret between its processes.
@@ -86,10 +94,11 @@ class Clients:
             ClientNotEnrolled: there is no such client.
             EnrolmentFailed: see `add`.
         """
-        before = self.require(name)
-        for path in self.secrets(name):
-            path.unlink(missing_ok=True)
-        return self._bring_about(replace(before, revision=before.revision + 1, is_new=False), out, before)
+        with self.alone():
+            before = self.require(name)
+            # Broken off after this, `add` or another `rotate` finds them missing and goes on.
+            self._forget_secrets(name)
+            return self._bring_about(replace(before, revision=before.revision + 1, is_new=False), out, before)
 
     def require(self, name: str) -> Enrolment:
         """A client that takes part.
@@ -117,14 +126,33 @@ class Clients:
 
     def secrets(self, name: str) -> list[Path]:
         """The files of every secret by which a client is known."""
-        folder, owner = self._state.secrets, client_bucket_name(name)
+        folder = self._state.secrets
         return [
             folder / "nodes" / f"{name}.key",
             folder / "nodes" / f"{name}.pub",
-            folder / f"s3-{owner}-access-key",
-            folder / f"s3-{owner}-secret-key",
+            *(folder / secret for secret in owner_secrets(client_bucket_name(name))),
             folder / f"superexec-{name}",
         ]
+
+    def missing(self, name: str) -> list[str]:
+        """Names of those of them that are not there."""
+        return [path.name for path in self.secrets(name) if not path.exists()]
+
+    def has_failed(self, name: str) -> bool:
+        """Whether the stack could not do what it was last told of a client."""
+        return name in self._described().get("failed", {})
+
+    def services_of(self, name: str) -> list[str]:
+        """What runs for a client, as the running stack describes it."""
+        ends = (f"s3-{client_bucket_name(name)}", f"supernode-{name}", f"clientapps-{name}")
+        return [slug for slug in self._described().get("services", {}) if slug in ends]
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """One command at a time changes the clients of a folder; the next one waits, and sees what this one did."""
+        with (self._state.run / "clients.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def folder(self, name: str, out: Path | None) -> Path:
         """What is copied to the client."""
@@ -144,13 +172,17 @@ class Clients:
         return is_running
 
     def _bring_about(self, wanted: Enrolment, out: Path | None, before: Enrolment | None) -> Done:
-        missing = [path.name for path in self.secrets(wanted.name) if not path.exists()]
+        missing = self.missing(wanted.name)
         is_running = self.say(wanted)
         folder = self.folder(wanted.name, out)
         changed = missing + self._handover(wanted, is_running=is_running).write(folder)
         if before != wanted:
             changed.append("enrolment")
         return Done(wanted.name, is_running, folder, tuple(changed))
+
+    def _forget_secrets(self, name: str) -> None:
+        for path in self.secrets(name):
+            path.unlink(missing_ok=True)
 
     def _handover(self, wanted: Enrolment, *, is_running: bool) -> Handover:
         state, name = self._state, wanted.name
@@ -203,16 +235,19 @@ class Clients:
             lock.release()
 
     def _await(self, wanted: Enrolment) -> None:
-        until = time.monotonic() + self._wait_s
-        while time.monotonic() < until:
+        began, told = time.monotonic(), asdict(wanted)
+        while time.monotonic() < began + self._wait_s:
             described = self._described()
             failed = described.get("failed", {})
-            if why := failed.get(wanted.name) or failed.get(ALL):
+            mine, all_of_them = failed.get(wanted.name, {}), failed.get(ALL, {})
+            # What failed before this was written down says nothing of it; the stack looks anew within a second.
+            is_of_now = mine.get("enrolment") == told or (all_of_them and time.monotonic() > began + LOOKED_S)
+            if is_of_now:
                 raise EnrolmentFailed(
-                    f"The running stack could not do it for {wanted.name}: {why}",
+                    f"The running stack could not do it for {wanted.name}: {(mine or all_of_them)['why']}",
                     hint="Mend what it says and give the command again; all other clients run on.",
                 )
-            if described.get("enrolments", {}).get(wanted.name, 0) >= wanted.revision:
+            if described.get("enrolments", {}).get(wanted.name) == told:
                 return
             time.sleep(LOOK_S)
         raise EnrolmentFailed(

@@ -100,17 +100,14 @@ def _read(path: Path) -> Enrolment:
 
 
 def write_down(settings: Settings, enrolment: Enrolment) -> None:
-    """Tell the coordinator what a client may, where it looks before each run; and the audit log what became of it."""
-    from catalog.objects import S3ObjectStore
+    """Tell the platform who takes part, and with how much, or no more; and the audit log what became of it."""
     from server.audit_notes import note_client
-    from server.enrolments import drop_limits, put_limits
+    from server.membership import admit, bar
 
-    store = S3ObjectStore(settings.platform_bucket("data"))
-    if enrolment.is_removed or enrolment.max_examples is None:
-        drop_limits(store, enrolment.name)
-    else:
-        put_limits(store, enrolment.name, max_examples=enrolment.max_examples)
-    if not enrolment.is_removed:
-        kind: Kind = "client_added" if enrolment.is_new else "client_changed"
-        details = {"revision": enrolment.revision, "since": enrolment.since, "max_examples": enrolment.max_examples}
-        note_client(settings, kind, enrolment.name, actor=enrolment.actor, **details)
+    if enrolment.is_removed:
+        bar(settings, enrolment.name)
+        return
+    admit(settings, enrolment.name, max_examples=enrolment.max_examples)
+    kind: Kind = "client_added" if enrolment.is_new else "client_changed"
+    details = {"revision": enrolment.revision, "since": enrolment.since, "max_examples": enrolment.max_examples}
+    note_client(settings, kind, enrolment.name, actor=enrolment.actor, **details)

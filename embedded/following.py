@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import structlog
 
@@ -20,6 +21,18 @@ Apply = Callable[[Enrolment, int], None]
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True)
+class Failed:
+    """What could not be done."""
+
+    enrolment: Enrolment | None
+    """None: what was written down could not be read."""
+    why: str
+
+
+Told = Callable[[Mapping[str, Enrolment], Mapping[str, Failed]], None]
+
+
 class Follower:
     """Looks at the enrolments in a thread of its own.
 
@@ -27,21 +40,21 @@ class Follower:
         look: reads them.
         apply: does what one says; called for each that is new or has changed, one after the other, with the revision
             that is in force (0: none).
-        told: hears after each look that changed anything which revisions are in force, and what failed, by client.
+        told: hears after each look that changed anything what is in force, and what failed, by client.
     """
 
-    def __init__(self, look: Look, apply: Apply, told: Callable[[Mapping[str, int], Mapping[str, str]], None]) -> None:
+    def __init__(self, look: Look, apply: Apply, told: Told) -> None:
         self._look, self._apply, self._told = look, apply, told
         self._seen: dict[str, Enrolment] = {}
-        self._done: dict[str, int] = {}
-        self._failed: dict[str, str] = {}
+        self._done: dict[str, Enrolment] = {}
+        self._failed: dict[str, Failed] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="enrolments", daemon=True)
 
     def start(self, known: Mapping[str, Enrolment]) -> None:
         """Begin; ``known`` are those that the stack was started with."""
         self._seen = dict(known)
-        self._done = {name: found.revision for name, found in known.items()}
+        self._done = dict(known)
         self._told(self._done, self._failed)
         self._thread.start()
 
@@ -60,7 +73,7 @@ class Follower:
         try:
             found = self._look()
         except TejidoError as error:
-            self._tell_failed(ALL, error)
+            self._tell_failed(ALL, None, error)
             return
         if self._failed.pop(ALL, None) is not None:
             self._told(self._done, self._failed)
@@ -74,20 +87,20 @@ class Follower:
         if self._failed.pop(name, None) is not None:
             self._told(self._done, self._failed)
         try:
-            self._apply(enrolment, self._done.get(name, 0))
+            self._apply(enrolment, done.revision if (done := self._done.get(name)) else 0)
         except Cancelled:
             raise
         except Exception as error:
             # Whatever it is: a thread that died of it would do nothing for any client until the stack starts anew.
             if not isinstance(error, TejidoError):
                 log.error("an enrolment failed", client=name, exc_info=error)
-            self._tell_failed(name, error)
+            self._tell_failed(name, enrolment, error)
             return
-        self._done[name] = enrolment.revision
+        self._done[name] = enrolment
         self._told(self._done, self._failed)
 
-    def _tell_failed(self, name: str, error: Exception) -> None:
-        why = str(error) or type(error).__name__
-        if self._failed.get(name) != why:
-            self._failed[name] = why
+    def _tell_failed(self, name: str, enrolment: Enrolment | None, error: Exception) -> None:
+        failed = Failed(enrolment, str(error) or type(error).__name__)
+        if self._failed.get(name) != failed:
+            self._failed[name] = failed
             self._told(self._done, self._failed)

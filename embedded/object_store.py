@@ -23,6 +23,16 @@ PLATFORM_PICTURES = "data"
 """The bucket of products; of a client's, a reader may read what it has published."""
 
 
+def owner_secrets(owner: str) -> tuple[str, str]:
+    """Names of the secrets that open all of a server: key id, and secret key."""
+    return f"s3-{owner}-access-key", f"s3-{owner}-secret-key"
+
+
+def reader_secrets(owner: str) -> tuple[str, str]:
+    """Names of those of its reader. The word stands before the owner: behind it, it may be part of a client's name."""
+    return f"s3-reader-{owner}-access-key", f"s3-reader-{owner}-secret-key"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ObjectStore(ServiceDefaults):
     """One S3 server; ``owner`` is "platform" or ``client-<name>``."""
@@ -53,10 +63,11 @@ class ObjectStore(ServiceDefaults):
     @property
     def reader(self) -> Bucket:
         """The bucket that holds pictures, with the keys of the user who may read them and nothing else."""
+        access, secret = reader_secrets(self.owner)
         return Bucket(
             endpoint=self.url,
-            access_key=self.state.secret(f"s3-{self.owner}-reader-access-key"),
-            secret_key=SecretStr(self.state.secret(f"s3-{self.owner}-reader-secret-key")),
+            access_key=self.state.secret(access),
+            secret_key=SecretStr(self.state.secret(secret)),
             bucket=PLATFORM_PICTURES if self.owner == PLATFORM else self.owner,
         )
 
@@ -88,9 +99,9 @@ class ObjectStore(ServiceDefaults):
     @property
     def access_key(self) -> str:
         """Key id of the owner."""
-        return self.state.secret(f"s3-{self.owner}-access-key")
+        return self.state.secret(owner_secrets(self.owner)[0])
 
     @property
     def secret_key(self) -> str:
         """Secret key of the owner."""
-        return self.state.secret(f"s3-{self.owner}-secret-key")
+        return self.state.secret(owner_secrets(self.owner)[1])

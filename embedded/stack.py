@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -18,7 +19,7 @@ from embedded.catalogue import CatalogueStores
 from embedded.changing import change, settle
 from embedded.enrolment import Enrolment, Enrolments, write_down
 from embedded.environments import client_env_path, platform_env_path, read_environment
-from embedded.following import Follower
+from embedded.following import Failed, Follower
 from embedded.layout import Layout, Parts, lay_out
 from embedded.ports import Ports
 from embedded.postgres import data_folder
@@ -94,6 +95,8 @@ class Stack:
         self._lock.acquire()
         try:
             self._catch_signals()
+            # Of a stack that was killed: whoever waits for this one must not read what that one did.
+            self._description.unlink(missing_ok=True)
             data = data_folder(self.state)
             sweep(self.state.stack_id, data)
             self._reaper = Reaper(self.state.stack_id, data)
@@ -159,7 +162,7 @@ class Stack:
                 sweep(self.state.stack_id, data_folder(self.state))
                 self._reaper.dismiss()
                 self._reaper = None
-            (self.state.run / "stack.json").unlink(missing_ok=True)
+            self._description.unlink(missing_ok=True)
             self._ports.release()
             self._lock.release()
         self._hear_signals_as_before()
@@ -240,7 +243,7 @@ class Stack:
     def _adopt(self, layout: Layout) -> None:
         self._layout, self._clients = layout, layout.clients
 
-    def _write_description(self, revisions: Mapping[str, int], failed: Mapping[str, str]) -> None:
+    def _write_description(self, done: Mapping[str, Enrolment], failed: Mapping[str, Failed]) -> None:
         pids, layout = self._running.pids(), self._layout
         services = (
             {s.slug: {"name": s.name, "url": s.url, "pid": pids.get(s.slug)} for s in layout.services} if layout else {}
@@ -249,10 +252,14 @@ class Stack:
             "state_dir": str(self.state.root),
             "clients": list(self._clients),
             "services": services,
-            "enrolments": dict(revisions),
-            "failed": dict(failed),
+            "enrolments": {name: asdict(enrolment) for name, enrolment in done.items()},
+            "failed": {name: asdict(found) for name, found in failed.items()},
         }
-        write_atomically(self.state.run / "stack.json", json.dumps(description, indent=2).encode())
+        write_atomically(self._description, json.dumps(description, indent=2).encode())
+
+    @property
+    def _description(self) -> Path:
+        return self.state.run / "stack.json"
 
     def _catch_signals(self) -> None:
         if threading.current_thread() is threading.main_thread():

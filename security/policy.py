@@ -1,7 +1,7 @@
 """A client's policy: what it takes part in. Its own installed program checks it, never what a coordinator sent.
 
-A file that is missing, damaged or expired allows nothing. Every rule but the hours must be written out: what a client
-did not think of shall not be allowed by a default that it never saw.
+A file that is missing, damaged or expired allows nothing. Every rule but the hours and the peers must be written out:
+what a client did not think of shall not be allowed by a default that it never saw.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ modes = ["robust", "confidential"]
 min_noise_multiplier = 0.0
 max_rounds = 1000
 max_update_bytes = 1_000_000_000
+# Keys of the clients that it masks with in confidential rounds, as `tejido client key` shows them there; left out:
+# whoever the coordinator names, who could then be nobody but the coordinator.
+# peers = ["…"]
 # When it trains; left out: at any time. One that ends before it begins runs over midnight.
 # hours = ["20:00-06:00"]
 # timezone = "Europe/Madrid"
@@ -63,7 +66,7 @@ def _checked_zone(name: str) -> str:
     return name
 
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Whole = Annotated[int, Field(strict=True, ge=1)]
 
 
@@ -77,7 +80,7 @@ class Policy(BaseModel):
     """In UTC; the first day on which nothing is allowed."""
     signers: tuple[Annotated[str, AfterValidator(checked_signer)], ...]
     """Ed25519 keys as OpenSSH writes them."""
-    bundles: tuple[Sha256, ...]
+    bundles: tuple[Hex64, ...]
     trainable: tuple[Literal["heads", "lora", "full"], ...]
     modes: tuple[Literal["robust", "confidential"], ...]
     min_noise_multiplier: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
@@ -85,6 +88,9 @@ class Policy(BaseModel):
     """Of one run."""
     max_update_bytes: Whole
     """Of everything in one reply together."""
+    peers: tuple[Hex64, ...] | None = None
+    """Public keys (64 hex digits) of the clients with which it masks in confidential rounds, without its own; None:
+    whoever the coordinator names."""
     hours: tuple[Annotated[str, AfterValidator(_checked_span)], ...] = ()
     timezone: Annotated[str, AfterValidator(_checked_zone)] = "UTC"
 

@@ -30,7 +30,7 @@ from server.checkpoints import Checkpoint, RunFolder
 from server.client_runs import client_runs
 from server.contracts import RunContract
 from server.course import Course, Evaluator
-from server.enrolments import limits
+from server.enrolments import limits, removed
 from server.errors import TrackingUnreachable
 from server.exchange import Mailbox
 from server.gallery import load_gallery
@@ -44,7 +44,7 @@ from server.reports import retrieval_metrics, run_totals
 from server.rounds import Rounds
 from server.selection import Expected, partition_sizes, wanted_clients
 from server.start import go_on_from, learned_before
-from server.stores import local_artifacts, open_stores, tracking_uri
+from server.stores import local_artifacts, open_stores
 from server.telling import EncodingProgress, Teller
 from server.tracking import CHALLENGER, FEDERATED_EXPERIMENT, MODEL, Tracker
 
@@ -78,8 +78,9 @@ class Run:
     @property
     def expected(self) -> Expected:
         """What clients must match."""
-        allowed = limits(open_stores(self.settings).data)
-        return Expected(self.manifest.version, self.spec.preset.base_hash, partition_sizes(self.manifest), allowed)
+        store = open_stores(self.settings).data
+        products = partition_sizes(self.manifest, removed(store))
+        return Expected(self.manifest.version, self.spec.preset.base_hash, products, limits(store))
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def coordinate(
     folder.take_over()
     stores, spec = open_stores(settings), ModelSpec.of(config)
     manifest, base_hash = live_manifest(stores.data), spec.preset.base_hash
-    wanted_clients(config, partition_sizes(manifest))
+    wanted_clients(config, partition_sizes(manifest, removed(stores.data)))
     last, towers = folder.last(), LazyTowers(spec.preset)
     initial = initial_state(spec, towers)
     # Before the run is begun: what it cannot start from shall not take its id. One that goes on needs it no more.
@@ -137,7 +138,7 @@ def coordinate(
     budget = PrivacyBudget.of(config)
     spent = last.ledger if last else spent_before(stores.checkpoints, config, seals)
     if budget and last is None:
-        budget.require_round(spent)
+        budget.require_round(budget.spent(spent, folder, rounds=0))
     about = folder.begin(About(config.to_run_config(), manifest.version, base_hash))
     teller = Teller(folder, config.rounds)
     if last is not None:
@@ -145,7 +146,7 @@ def coordinate(
     teller.say("starting", message=f"Catalogue {manifest.version}, {manifest.kept} products.")
     manifest_hash = manifest_sha256(stores.data, manifest.version)
     made_by = provenance(manifest_sha256=manifest_hash, commit=commit, privacy=config.privacy)
-    tracker = Tracker(tracking_uri(settings))
+    tracker = Tracker.of(settings)
     with _tracked(tracker, about, made_by, settings, folder) as tracking_run:
         run = Run(settings, config, folder, spec, manifest, tracker, tracking_run, teller, made_by, contract)
         result = _stages(grid, run, last, _Models(towers, initial, first, spent))
@@ -191,8 +192,9 @@ def _stages(grid: Grid, run: Run, last: Checkpoint | None, models: _Models) -> d
     is_named = run.settings.simulation_dir is None
     roster = Roster(mailbox, run.config, run.expected, run.teller.say, are_named=is_named, contract=run.contract)
     budget = PrivacyBudget.of(run.config)
-    can_go_on = budget is None or budget.allows_round(models.spent)
-    if last is None or (last.round < run.config.rounds and can_go_on):
+    done = last.round if last else 0
+    can_go_on = budget is None or budget.allows_round(budget.spent(models.spent, run.folder, rounds=done))
+    if last is None or (done < run.config.rounds and can_go_on):
         roster.gather()
     gallery = load_gallery(
         open_stores(run.settings).data,

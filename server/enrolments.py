@@ -1,6 +1,7 @@
-"""What clients enrolled for, where the coordinator looks before a run: a small object each in ``s3://data/enrolments``.
+"""What clients enrolled for, and who was removed, where the coordinator looks before a run: a small object each.
 
-A client without one may train on all of its partition.
+A client without one in ``s3://data/enrolments`` may train on all of its partition; with one in ``s3://data/removed``
+it takes no part, whatever the catalogue names.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 from catalog.objects import ObjectStore
 from server.errors import EnrolmentUnreadable
 
-PREFIX = "enrolments/"
+PREFIX, REMOVED = "enrolments/", "removed/"
 
 
 def put_limits(store: ObjectStore, client: str, *, max_examples: int) -> None:
@@ -34,6 +35,23 @@ def limits(store: ObjectStore) -> dict[str, int]:
         EnrolmentUnreadable: one is damaged; no run begins on a guess.
     """
     return {key.removeprefix(PREFIX).removesuffix(".json"): _read(store, key) for key in list(store.list(PREFIX))}
+
+
+def note_removed(store: ObjectStore, client: str) -> None:
+    """Name a client as removed."""
+    if not store.exists(REMOVED + client):
+        store.put(REMOVED + client, b"")
+
+
+def note_admitted(store: ObjectStore, client: str) -> None:
+    """Name it so no more."""
+    if store.exists(REMOVED + client):
+        store.delete(REMOVED + client)
+
+
+def removed(store: ObjectStore) -> frozenset[str]:
+    """Who was removed, and was not added again."""
+    return frozenset(key.removeprefix(REMOVED) for key in store.list(REMOVED))
 
 
 def _read(store: ObjectStore, key: str) -> int:

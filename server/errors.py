@@ -15,6 +15,7 @@ ServerError
 ├── ModelDamaged          a stored model is not what its hashes say
 ├── SameModel             a version was to be compared with itself
 ├── PrivacyBudgetExhausted the next round of a private run would cost more than its budget
+├── NodeKeyRefused        a node's key that the SuperLink will never accept
 ├── EnrolmentUnreadable   what a client enrolled for cannot be read
 ├── RollbackRefused       a rollback to the champion itself, or to a version that never was champion
 └── ChampionChanged       another version became champion while an index was built
@@ -93,6 +94,12 @@ class SuperLinkUnreachable(ServerError):
 
     code = "server.superlink_unreachable"
     exit_status = EX_TEMPFAIL
+
+
+class NodeKeyRefused(ServerError):
+    """The SuperLink will never accept a node's key: it was unregistered before, or is another client's."""
+
+    code = "server.node_key_refused"
 
 
 class TrackingUnreachable(ServerError):

@@ -17,8 +17,9 @@ from typing import Any
 
 from core.settings import Settings
 from federation.config import RunConfig
+from security.node_keys import public_pem
 from server.contracts import Draft, signed_settings
-from server.errors import RunFailed, SuperLinkUnreachable
+from server.errors import NodeKeyRefused, RunFailed, SuperLinkUnreachable
 from server.provenance import git_commit
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -131,12 +132,25 @@ class Flower:
         return [Node(str(node["node-id"]), str(node["status"])) for node in answer["nodes"]]
 
     def register(self, public_key: Path, name: str) -> None:
-        """Admit the SuperNode that has this key; one that is admitted already is no error."""
+        """Admit the SuperNode that has this key; one that is admitted already is no error.
+
+        Raises:
+            NodeKeyRefused: the key was unregistered before, or is another client's.
+            SuperLinkUnreachable: nobody answered.
+        """
         try:
             self._json("supernode", "register", str(public_key), self.connection, "--name", name)
         except RunFailed as error:
             if "already in use" not in error.message.lower():
                 raise
+            pem = public_pem(public_key.read_text()).strip()
+            mine = [node for node in self.named_nodes() if node.public_key.strip() == pem]
+            if not any(node.name == name and node.status != UNREGISTERED for node in mine):
+                raise NodeKeyRefused(
+                    f"The SuperLink will never accept the node key of {name}: it was unregistered before, or is "
+                    "another client's.",
+                    hint=f"Give it new keys: `tejido client rotate {name}`; in containers set-up with --rotate.",
+                ) from error
 
     def named_nodes(self) -> list[NamedNode]:
         """Every SuperNode that was ever registered, with its name."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from catalog.errors import CatalogError
 from catalog.index import IndexStore
@@ -13,13 +14,14 @@ from catalog.leaving import Held, Leaving
 from catalog.manifest import published_manifest
 from catalog.objects import S3ObjectStore, delete_all
 from catalog.pictures import OWN
-from core.files import write_atomically
 from core.settings import Bucket, Settings
 from server.audit import actor_of
 from server.audit_notes import note_client
-from server.enrolments import drop_limits, limits
+from server.client_list import leave_out, lists_of, of_client
+from server.enrolments import limits
 from server.flower import UNREGISTERED, Flower
 from server.index_notice import announce_index
+from server.membership import bar
 from server.stores import open_stores
 
 ACCESS = "storage access"
@@ -38,19 +40,45 @@ class Evidence:
     """Whether it is meant to stay; then `found` says whose it is."""
 
 
+@dataclass(frozen=True)
+class Left:
+    """That a client is gone, and what of it is not."""
+
+    client: str
+    evidence: tuple[Evidence, ...]
+    """Each line was looked up after the deed."""
+    models: tuple[dict[str, Any], ...] | None
+    """Model versions that it took part in; None: there is no MLflow to ask."""
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether nothing is left but what is meant to stay."""
+        return all(line.is_gone or line.is_kept for line in self.evidence)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "client": self.client,
+            "proved": self.is_proved,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "evidence": [asdict(line) for line in self.evidence],
+            "models": None if self.models is None else list(self.models),
+        }
+
+
 def forget_client(settings: Settings, name: str) -> Held:
     """Remove a client from everything that the platform has; returns what the database had. Safe to run again.
 
     Raises:
-        SuperLinkUnreachable: it did not answer; the node's key is the first thing to go.
+        SuperLinkUnreachable: it did not answer; the node's key is the first thing to go, once nothing is let in.
         CatalogError: the database or the object store did not answer.
     """
+    # Before anything of its is removed: a wave that is under way would bring it back.
+    bar(settings, name)
     Flower.of(settings).retire(name)
     store = open_stores(settings).data
-    drop_limits(store, name)
-    for path in (settings.clients_file, settings.readers_file):
-        if path is not None and path.exists():
-            _leave_out(path, name)
+    for path in lists_of(settings):
+        leave_out(path, name)
     with Leaving(settings.required("postgres_dsn")) as leaving:
         before = leaving.forget(name, actor=actor_of(settings))
     delete_all(store, f"{OWN}{name}/")
@@ -91,10 +119,9 @@ def _of_the_federation(settings: Settings, name: str, keys: Bucket | None) -> It
     yield Evidence("node keys", "the SuperLink's list of nodes", told, not admitted)
     if keys is not None:
         yield _access(keys)
-    for path in (settings.clients_file, settings.readers_file):
-        if path is not None and path.exists():
-            listed = [entry for entry in json.loads(path.read_text()) if _is_of(entry, name)]
-            yield Evidence("platform's keys of its bucket", path.name, f"{len(listed)} entries", not listed)
+    for path in lists_of(settings):
+        listed = of_client(path, name)
+        yield Evidence("platform's keys of its bucket", path.name, f"{len(listed)} entries", not listed)
     enrolled = limits(open_stores(settings).data)
     yield Evidence("enrolment", "s3://data/enrolments", "there" if name in enrolled else "none", name not in enrolled)
 
@@ -137,12 +164,9 @@ def _kept(settings: Settings, name: str) -> Iterator[Evidence]:
     yield Evidence("partition", "the live catalogue's manifest", told, name not in held, is_kept=name in held)
 
 
-def _leave_out(path: Path, name: str) -> None:
-    entries = json.loads(path.read_text())
-    others = [entry for entry in entries if not _is_of(entry, name)]
-    if len(others) < len(entries):
-        write_atomically(path, json.dumps(others, indent=2).encode(), mode=path.stat().st_mode & 0o777)
+def parts_in_models(settings: Settings, name: str) -> tuple[dict[str, Any], ...] | None:
+    """Model versions that a client took part in; None: there is no MLflow to ask."""
+    from server.participation import parts_of
+    from server.tracking import Tracker
 
-
-def _is_of(entry: dict[str, str], name: str) -> bool:
-    return entry.get("name") == name or entry.get("bucket") == f"client-{name}"
+    return None if settings.mlflow_uri is None else tuple(parts_of(Tracker.of(settings), name))

@@ -16,6 +16,7 @@ from server.about import About
 from server.audit_notes import note_refusals
 from server.checkpoints import RunFolder
 from server.contracts import kept_contracts, training_contract
+from server.enrolments import removed
 from server.errors import ClientsMissing, RunFailed, RunRefused, RunUnknown, ServerError, SuperLinkUnreachable
 from server.flower import FINISHED, Flower
 from server.selection import partition_sizes, wanted_clients
@@ -40,12 +41,14 @@ def preflight(settings: Settings) -> dict[str, Any]:
     # MLflow takes seconds to import, and following a run needs none of it.
     from server.tracking import Tracker
 
-    manifest = live_manifest(open_stores(settings).data)
-    Tracker(settings.required("mlflow_uri")).ping()
+    store = open_stores(settings).data
+    manifest = live_manifest(store)
+    products = partition_sizes(manifest, removed(store))
+    Tracker.of(settings).ping()
     online = sum(node.status == ONLINE for node in _flower(settings).nodes())
     # Flower's list of nodes leaves their names out: who is who shows when the run asks them.
-    status = ONLINE if online >= len(manifest.clients) else "unknown"
-    clients = [{"name": c.name, "products": c.products, "status": status} for c in manifest.clients]
+    status = ONLINE if online >= len(products) else "unknown"
+    clients = [{"name": name, "products": held, "status": status} for name, held in products.items()]
     if not online:
         raise ClientsMissing(
             f"None of the {len(clients)} clients is online.", hint="Start their SuperNodes, or `tejido up`."
@@ -85,7 +88,7 @@ def start_federation(settings: Settings, config: FederationConfig, run_key: str)
         folder.require_config(config)
         return None
     manifest = live_manifest(stores.data)
-    wanted_clients(config, partition_sizes(manifest))
+    wanted_clients(config, partition_sizes(manifest, removed(stores.data)))
     folder.begin(About(config.to_run_config(), manifest.version, load_preset(config.preset).base_hash))
     flower = _flower(settings)
     earlier = folder.attempt()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,6 +67,6 @@ def sample(names: Sequence[str], config: FederationConfig, round_number: int) ->
     return sorted(names[i] for i in chosen)
 
 
-def partition_sizes(manifest: CatalogueManifest) -> dict[str, int]:
-    """Client → number of products in its partition."""
-    return {client.name: client.products for client in manifest.clients}
+def partition_sizes(manifest: CatalogueManifest, removed: Set[str] = frozenset()) -> dict[str, int]:
+    """Client → number of products in its partition; without those that were removed since the catalogue was loaded."""
+    return {client.name: client.products for client in manifest.clients if client.name not in removed}

@@ -12,8 +12,14 @@ SELECT EXISTS (
 )
 
 -- name: last
-SELECT entry FROM audit_log
-WHERE %(kinds)s::text[] IS NULL OR entry::jsonb ->> 'kind' = ANY (%(kinds)s)
+SELECT entry FROM audit_log ORDER BY seq DESC LIMIT %(limit)s
+
+-- name: last_of_kinds
+-- The last of each kind, which an index has in order, and the last of these.
+SELECT entry FROM (SELECT DISTINCT unnest(%(kinds)s::text[]) AS kind) AS wanted
+CROSS JOIN LATERAL (
+    SELECT seq, entry FROM audit_log WHERE entry::jsonb ->> 'kind' = wanted.kind ORDER BY seq DESC LIMIT %(limit)s
+) AS found
 ORDER BY seq DESC LIMIT %(limit)s
 
 -- name: chain

@@ -1,3 +1,13 @@
+-- name: wait_for_writers
+-- As refuse_removed_client takes it, which every transaction that writes a product of the client has held since.
+SELECT pg_advisory_xact_lock(hashtextextended(%(owner)s, 8270289))
+
+-- name: bar
+INSERT INTO removed_clients (name) VALUES (%(owner)s) ON CONFLICT DO NOTHING
+
+-- name: admit
+DELETE FROM removed_clients WHERE name = %(owner)s
+
 -- name: curators
 SELECT username FROM users WHERE client = %(owner)s ORDER BY username
 

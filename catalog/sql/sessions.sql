@@ -53,7 +53,9 @@ UPDATE session_families SET revoked_at = clock_timestamp(), reason = %(reason)s
 WHERE username = %(username)s AND revoked_at IS NULL AND ends_at > clock_timestamp()
 
 -- name: revoked
+-- And every client that was removed, for tokens of programs, which have no family: see `all_of`.
 SELECT id::text FROM session_families WHERE revoked_at > clock_timestamp() - %(within_s)s * interval '1 second'
+UNION ALL SELECT 'client ' || name FROM removed_clients
 
 -- name: forget
 DELETE FROM session_families WHERE ends_at < %(before)s

@@ -19,10 +19,12 @@ from cli.session import DEFAULT_STATE, StateOption
 from cli.stack import open_parts
 from core.names import checked_client_name
 from core.settings import load_settings
+from deployment.removing import remove_from_platform
 from embedded.clients import Clients
 from embedded.layout import Parts
-from embedded.removing import Left, knows, remove_client, remove_from_platform
+from embedded.removing import knows, remove_client
 from embedded.state import StateFolder
+from server.leaving import Left
 
 NEEDED = Parts(airflow=False, api=False)
 """What must run to remove a client, and to look whether it is gone."""

@@ -13,7 +13,7 @@ from cli.errors import BadOption, MachineExists
 from cli.output import Format, FormatOption, emit
 from cli.session import DEFAULT_STATE, StateOption, platform_settings
 from cli.user.add import Role
-from core.names import checked_client_name
+from core.names import checked_client_name, checked_name
 from security.refresh_tokens import at_rest, new_refresh_token
 from server.audit import actor_of
 
@@ -38,9 +38,13 @@ def add(
     try:
         with MachineStore(settings.required("postgres_dsn")) as store:
             ends = store.add(
-                checked_client_name(name), at_rest(secret), [role.value], client=client, lifetime_s=days * DAY_S,
+                checked_name(name, of="a program"),
+                at_rest(secret),
+                [role.value],
+                client=client,
+                lifetime_s=days * DAY_S,
                 actor=actor_of(settings),
-            )  # fmt: skip
+            )
         if ends is None:
             raise MachineExists(f"There is a program {name} already.", hint="Choose another name, or remove it first.")
     except BaseException:

@@ -16,7 +16,7 @@ from deployment.enrolment import enrol as make_known
 def enrol(
     name: Annotated[str, typer.Argument(help="Name of the client.")],
     share: Annotated[Path, typer.Option(help="What the client's set-up left for the platform.")] = Path("/enrolment"),
-    max_examples: Annotated[int | None, typer.Option(help="Products that it may train on at most.")] = None,
+    max_examples: Annotated[int | None, typer.Option(min=1, help="Products that it may train on at most.")] = None,
     how: FormatOption = Format.TEXT,
 ) -> None:
     """Make a client's bucket, register its node's key in place of an older one, and list it for the partition."""

@@ -1,13 +1,14 @@
 """Keys of one participant in one session, and what two of them agree on: X25519, HKDF-SHA256, AES-256-GCM.
 
-Each session has fresh ones. Who relays the public keys could put its own in their place: docs/explanation/masking.md.
+Each session has fresh ones. Who relays the public keys could put its own in their place, unless participants look at
+their vouchers: docs/explanation/masking.md.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -20,6 +21,7 @@ from federation.masking.session import Session
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+MAX_VOUCHER = 256
 PROBE = bytes([1] * KEY_BYTES)
 """A private key that is no secret: with any of them, a public key of low order gives nothing but zeros."""
 
@@ -34,11 +36,15 @@ class PublicKeys:
     """For the mask that it shares with each other participant."""
     commitment: bytes
     """To the seed of its own mask: who puts that together can tell whether it is the right one."""
+    voucher: bytes = field(default=b"", compare=False)
+    """By which other clients tell whose they are, `security.vouchers`; b"" where clients have no keys of their own."""
 
     def __post_init__(self) -> None:
         for part in (self.channel, self.mask, self.commitment):
             if not isinstance(part, bytes) or len(part) != KEY_BYTES:
                 raise MaskingRefused("A public key of a masked round is not 32 bytes long.")
+        if not isinstance(self.voucher, bytes) or len(self.voucher) > MAX_VOUCHER:
+            raise MaskingRefused("The voucher of a public key is none.")
         for key in (self.channel, self.mask):
             # Found here, one such key costs its owner the round; found later, everybody.
             agreed(PROBE, key, about=b"probe")

@@ -12,12 +12,12 @@ from federation.masking.participant import Revealed
 Values = Mapping[str, object]
 T = TypeVar("T", str, bytes)
 V = TypeVar("V")
-PARTS = ("channel", "mask", "commitment")
+PARTS = ("channel", "mask", "commitment", "voucher")
 
 
 def told_public(keys: PublicKeys) -> dict[str, Any]:
     """A participant's own keys."""
-    return {"channel": keys.channel, "mask": keys.mask, "commitment": keys.commitment}
+    return {part: getattr(keys, part) for part in PARTS}
 
 
 def read_public(values: Values) -> PublicKeys:
@@ -30,9 +30,7 @@ def told_participants(keys: Mapping[str, PublicKeys], threshold: int) -> dict[st
     return {
         "names": list(keys),
         "threshold": threshold,
-        "channel": [theirs.channel for theirs in keys.values()],
-        "mask": [theirs.mask for theirs in keys.values()],
-        "commitment": [theirs.commitment for theirs in keys.values()],
+        **{part: [getattr(theirs, part) for theirs in keys.values()] for part in PARTS},
     }
 
 
@@ -43,7 +41,7 @@ def read_participants(values: Values) -> tuple[dict[str, PublicKeys], int]:
         raise MaskingRefused("The threshold of a masked round is no number.")
     names, parts = _many(values, "names", str), [_many(values, part, bytes) for part in PARTS]
     if any(len(column) != len(names) for column in parts):
-        raise MaskingRefused("A message of a masked round has not three keys for each participant.")
+        raise MaskingRefused("A message of a masked round has not all keys of each participant.")
     keys = [PublicKeys(*row) for row in zip(*parts, strict=True)]
     return _unique(zip(names, keys, strict=True)), threshold
 

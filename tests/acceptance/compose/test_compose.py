@@ -40,7 +40,9 @@ with ThreadPoolExecutor(len(places)) as threads:
 ASK = """
 import ssl, urllib.error, urllib.request
 context = ssl.create_default_context(cafile="/run/tejido/ca.pem")
-for path in ("/v1/control/list-runs", "/v1/runtime/acquire-task", "/v1/fleet/../control/list-runs", "/health"):
+others = ("/v1/control/list-runs", "/v1/runtime/acquire-task", "/v1/fleet/../control/list-runs", "/health")
+alike = ("/v1/fleet/", "/v1//fleet/pull-messages", "/v1/fleet%2fpull-messages", "/v1/fleet/pull-messages?x")
+for path in others + alike:
     try:
         request = urllib.request.Request("https://gate-aurora:8000" + path, data=b"")
         print(urllib.request.urlopen(request, context=context).status)
@@ -80,7 +82,7 @@ def test_a_client_reaches_nothing_of_others(deployment: Deployment, service: str
 
 
 def test_a_gate_passes_on_the_fleets_api_alone(deployment: Deployment) -> None:
-    assert deployment.execute("supernode-aurora", "python", "-c", ASK).stdout.split() == ["403"] * 4
+    assert deployment.execute("supernode-aurora", "python", "-c", ASK).stdout.split() == ["403"] * 8
 
 
 def test_ports_are_published_on_this_machine_only(deployment: Deployment) -> None:

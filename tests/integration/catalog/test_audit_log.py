@@ -8,9 +8,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from catalog.audit import AuditTrail
-from catalog.audit_log import AuditLog
+from catalog.audit_log import AUDIT_LOG, AuditLog
 from catalog.database import Database
 from catalog.machines import MachineStore
 from catalog.sessions import SessionStore
@@ -142,6 +144,32 @@ def test_many_at_once_make_one_chain(log: AuditLog, database: Database) -> None:
     found = log.verify()
     assert found.holds
     assert found.entries == 81
+
+
+def test_no_look_into_a_long_log_reads_all_of_it(log: AuditLog, dsn: str) -> None:
+    details = "jsonb_build_object('run', 'run-' || n, 'client', 'duna')"
+    kinds = "(ARRAY['login', 'login_refused', 'update_refused'])[n % 3 + 1]"
+    with psycopg.connect(dsn) as connection:
+        connection.execute(f"SELECT audit_append({kinds}, 'ana', {details}) FROM generate_series(1, 20000) n".encode())
+    for kind in ("client_added", "client_changed"):
+        log.append(kind, "olga", client="duna", revision=1)
+    values: dict[str, Any] = {
+        "kind": "update_refused", "details": Jsonb({"run": "run-5000"}), "limit": 20,
+        "kinds": ["client_added", "client_changed", "update_refused"],
+    }  # fmt: skip
+    with psycopg.connect(dsn) as connection:
+        connection.execute("ANALYZE audit_log")
+        for name in ("has", "last", "last_of_kinds"):
+            plan = str(connection.execute(sql.SQL("EXPLAIN ") + AUDIT_LOG[name], values).fetchall())
+            assert "audit_log_" in plan, plan
+            assert "Seq Scan" not in plan, plan
+    newest = log.last(3, ["client_added", "client_changed", "update_refused", "client_added", "no such kind"])
+    assert [entry["kind"] for entry in newest] == ["client_changed", "client_added", "update_refused"]
+    assert [entry["seq"] for entry in log.last(2)] == [20002, 20001]
+    log.append_once("client_added", [("olga", {"client": "duna"})], unless={"client": "duna"})
+    log.append_once("client_added", [("olga", {"client": "estela"})], unless={"client": "estela"})
+    found = log.verify()
+    assert (found.holds, found.entries) == (True, 20003)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def parts(signing_keys: SigningKeys, tmp_path: Path) -> Parts:
         pictures=Pictures(files, FakePictures(bucket.objects)),
         curating=Curating(model, vectors, own, FakeUnpublished(own), lambda: bucket, catching_up.soon),
         catching_up=catching_up,
-        image_urls=ImageUrls(PictureLinks(b"a key for tests" * 3), {"client-aurora": FakeReader()}, (READER,)),
+        image_urls=ImageUrls(PictureLinks(b"a key for tests" * 3), {"client-aurora": FakeReader()}, lambda: (READER,)),
         readiness=Readiness({"database": files.ping, "search": model.missing}),
         operations=Operations(Settings(_env_file=None), lambda: overview, deeds),
         search_limits=SearchLimits(valkey, SEARCHES_PER_MINUTE),

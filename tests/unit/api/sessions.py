@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from catalog.audit_log import Kind
 from catalog.machines import Admitted
-from catalog.sessions import Begun, Refused, Renewed
+from catalog.sessions import Begun, Refused, Renewed, all_of
 from catalog.store import User
 
 
@@ -32,6 +32,7 @@ class FakeFamilies:
     families: dict[str, FakeFamily] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     numbers: itertools.count[int] = field(default_factory=itertools.count)
+    removed_clients: set[str] = field(default_factory=set)
 
     def begin(self, username: str, sha256: bytes, *, idle_s: int, lifetime_s: int, address: str) -> Begun:
         self.ping()
@@ -69,7 +70,8 @@ class FakeFamilies:
 
     def revoked(self, within_s: float) -> frozenset[str]:
         self.ping()
-        return frozenset(name for name, family in self.families.items() if family.is_revoked)
+        revoked = {name for name, family in self.families.items() if family.is_revoked}
+        return frozenset(revoked | {all_of(name) for name in self.removed_clients})
 
     def _of(self, sha256: bytes) -> str | None:
         return next((name for name, family in self.families.items() if sha256 in family.tokens), None)

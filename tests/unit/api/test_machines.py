@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -68,3 +70,16 @@ def test_a_refused_log_in_is_written_down_and_a_name_that_nobody_has_is_not(
         ("login_refused", "ana"),
         ("login_refused", "nobody"),
     ]
+
+
+def test_a_token_of_a_removed_client_s_program_is_refused_within_a_second(anonymous: TestClient, parts: Parts) -> None:
+    form = {"client_id": "nightly", "client_secret": SECRET}
+    token = anonymous.post("/auth/machine", data=form).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    parts.families.removed_clients.add("boreal")
+    time.sleep(0.1)
+    assert anonymous.post("/graphql", json=QUERY, headers=headers).status_code == 200
+    parts.families.removed_clients.add("aurora")
+    removed = time.monotonic()
+    while anonymous.post("/graphql", json=QUERY, headers=headers).status_code != 401:
+        assert time.monotonic() - removed < 1

@@ -172,7 +172,7 @@ def test_threshold_and_participants_are_checked(tmp_path: Path) -> None:
         (told_participants({**keys, "aurora": keys["boreal"]}, 3), "not those that it advertised"),
         ({**told_participants(keys, 3), "names": ["aurora"] * 5}, "twice"),
         ({**told_participants(keys, 3), "mask": [b"short"] * 5}, "32 bytes"),
-        ({**told_participants(keys, 3), "mask": []}, "three keys for each"),
+        ({**told_participants(keys, 3), "mask": []}, "all keys of each"),
         ({**told_participants(keys, 3), "threshold": "3"}, "no number"),
         ({}, "no number"),
     ):

@@ -31,6 +31,21 @@ def test_no_service_that_runs_is_touched() -> None:
     assert not set(whole["services"]) & set(added["services"])
 
 
+@pytest.mark.parametrize("name", ["api", "coordinator", "worker"])
+def test_a_client_shares_no_volume_and_no_secret_with_the_platform(name: str) -> None:
+    with pytest.raises(ClientNameInvalid):
+        client_override(COMPOSE, name)
+
+
+def test_what_a_client_would_share_is_named_whatever_it_is(tmp_path: Path) -> None:
+    whole = yaml.safe_load(COMPOSE.read_text())
+    whole["volumes"]["cache-duna"] = {}
+    path = tmp_path / "docker-compose.yaml"
+    path.write_text(yaml.safe_dump(whole))
+    with pytest.raises(ClientExists, match="cache-duna"):
+        client_override(path, "duna")
+
+
 def test_the_file_stands_beside_the_compose_file(tmp_path: Path) -> None:
     compose = tmp_path / "docker-compose.yaml"
     compose.write_text(COMPOSE.read_text())

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 import stat
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from core.errors import ClientNameInvalid
+from deployment.errors import HandoverInvalid
 from embedded.clients import Clients
 from embedded.enrolment import Enrolment, Enrolments
 from embedded.errors import ClientNotEnrolled, EnrolmentFailed, EnrolmentUnreadable
-from embedded.following import ALL, Follower
-from embedded.removing import knows
+from embedded.following import ALL, Failed, Follower
+from embedded.removing import _delete, knows
 from embedded.state import StateFolder, StateLock
 
 
@@ -145,12 +149,92 @@ def test_a_stack_that_does_not_do_it_in_time_is_told_of(state: StateFolder, clie
         assert clients.is_running()
         with pytest.raises(EnrolmentFailed, match="within 0 s"):
             add(clients)
-        (state.run / "stack.json").write_text('{"failed": {"duna": "its store did not start"}}')
+        failed = {"enrolment": dataclasses.asdict(Enrolments(state).all()["duna"]), "why": "its store did not start"}
+        (state.run / "stack.json").write_text(json.dumps({"failed": {"duna": failed}}))
+        # That was before: whoever says it again waits for what comes of it now, and it is something to be done anew.
+        with pytest.raises(EnrolmentFailed, match="within 0 s"):
+            add(clients)
+        again = Enrolments(state).all()["duna"]
+        assert again.revision == 2
+        failed["enrolment"] = dataclasses.asdict(dataclasses.replace(again, revision=3, is_new=False))
+        (state.run / "stack.json").write_text(json.dumps({"failed": {"duna": failed}}))
         with pytest.raises(EnrolmentFailed, match="its store did not start"):
             add(clients)
     finally:
         running.release()
     assert not clients.is_running()
+
+
+@pytest.mark.parametrize("lost", range(5))
+def test_keys_that_were_lost_or_a_rotation_that_broke_off_are_made_anew_and_the_stack_hears_of_it(
+    state: StateFolder, clients: Clients, lost: int
+) -> None:
+    add(clients)
+    clients.secrets("duna")[lost].unlink()
+    changed = add(clients)
+    # Without another revision a running stack would go on with the keys that it has, which are in no file.
+    assert {clients.secrets("duna")[lost].name, "enrolment"} <= set(changed)
+    assert Enrolments(state).all()["duna"].revision == 2
+    folder = state.root / "handover" / "duna"
+    assert (folder / "node.key").read_text() == (state.secrets / "nodes" / "duna.key").read_text()
+    assert add(clients) == []
+
+
+def test_one_that_comes_back_has_no_key_of_before_even_if_its_removal_broke_off(
+    state: StateFolder, clients: Clients
+) -> None:
+    add(clients)
+    before = {path.name: path.read_bytes() for path in clients.secrets("duna")}
+    found = Enrolments(state).all()["duna"]
+    Enrolments(state).put(dataclasses.replace(found, is_removed=True, revision=2))
+    add(clients)
+    assert all(path.read_bytes() != before[path.name] for path in clients.secrets("duna"))
+
+
+def test_commands_wait_for_each_other_and_see_what_the_other_did(state: StateFolder, clients: Clients) -> None:
+    add(clients)
+    with ThreadPoolExecutor(4) as threads:
+        with Clients(state).alone():
+            removed = dataclasses.replace(Enrolments(state).all()["duna"], is_removed=True, revision=2)
+            late = threads.submit(Clients(state).rotate, "duna", out=None)
+            time.sleep(0.3)
+            assert not late.done()
+            Enrolments(state).put(removed)
+        # It would have put the client back that the other command has removed.
+        with pytest.raises(ClientNotEnrolled):
+            late.result(timeout=10)
+        assert Enrolments(state).all()["duna"] == removed
+        done = [threads.submit(add, Clients(state), "estela") for _ in range(4)]
+        changed = [found.result(timeout=10) for found in done]
+    assert sorted(map(bool, changed)) == [False, False, False, True]
+    key = (state.root / "handover" / "estela" / "node.key").read_text()
+    assert key == (state.secrets / "nodes" / "estela.key").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder another user's")
+@pytest.mark.parametrize("is_link", [False, True])
+def test_nothing_is_handed_over_into_another_user_s_folder(clients: Clients, tmp_path: Path, is_link: bool) -> None:
+    folder = theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "policy.toml").write_text("their word")
+    if is_link:
+        folder = tmp_path / "link"
+        folder.symlink_to(theirs)
+        os.chown(folder, 65534, 65534, follow_symlinks=False)
+    else:
+        os.chown(theirs, 65534, 65534)
+    with pytest.raises(HandoverInvalid, match="another user"):
+        add(clients, out=folder)
+    assert [path.name for path in theirs.iterdir()] == ["policy.toml"]
+
+
+def test_a_link_is_removed_and_not_what_it_points_to(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("somebody else's")
+    (tmp_path / "cache").symlink_to(tmp_path / "kept")
+    _delete(tmp_path / "cache")
+    assert not (tmp_path / "cache").is_symlink()
+    assert (tmp_path / "kept" / "file").exists()
 
 
 class Told:
@@ -159,7 +243,7 @@ class Told:
     def __init__(self) -> None:
         self.applied: list[tuple[str, int, int]] = []
         self.revisions: dict[str, int] = {}
-        self.failed: dict[str, str] = {}
+        self.failed: dict[str, tuple[int, str]] = {}
         self.threads: set[str] = set()
         self.fails: Exception | None = None
 
@@ -169,8 +253,9 @@ class Told:
         if self.fails:
             raise self.fails
 
-    def hear(self, revisions: Mapping[str, int], failed: Mapping[str, str]) -> None:
-        self.revisions, self.failed = dict(revisions), dict(failed)
+    def hear(self, done: Mapping[str, Enrolment], failed: Mapping[str, Failed]) -> None:
+        self.revisions = {name: found.revision for name, found in done.items()}
+        self.failed = {name: (f.enrolment.revision if f.enrolment else 0, f.why) for name, f in failed.items()}
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -195,10 +280,10 @@ def test_a_follower_does_what_is_new_once_and_says_what_failed(state: StateFolde
         # Whatever it is, whoever waits hears of it, and the next one is done.
         told.fails = EnrolmentFailed("It did not start.")
         enrolments.put(dataclasses.replace(first, revision=3))
-        wait_until(lambda: told.failed == {"aurora": "It did not start."})
+        wait_until(lambda: told.failed == {"aurora": (3, "It did not start.")})
         told.fails = OSError("No space left.")
         enrolments.put(dataclasses.replace(first, revision=4))
-        wait_until(lambda: told.failed == {"aurora": "No space left."})
+        wait_until(lambda: told.failed == {"aurora": (4, "No space left.")})
         assert told.revisions["aurora"] == 2
         told.fails = None
         enrolments.put(dataclasses.replace(first, revision=5))

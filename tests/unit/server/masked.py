@@ -18,6 +18,7 @@ from core.errors import TejidoError
 from federation.config import FederationConfig
 from federation.strategies import new_strategy
 from federation.tensors import Tensors
+from security.receipt_keys import ReceiptKey
 from server.exchange import ADVERTISING, MASKING, REVEALING, SHARING, Mailbox
 from server.gathering import Roster
 from server.memory import Memory
@@ -56,6 +57,7 @@ class Merchant:
     gone: dict[str, Answer] = field(default_factory=dict)
     """Message type → what it does in place of answering it."""
     learns: Callable[[str, int], Tensors] = learned
+    key: ReceiptKey | None = None
     context: Context = field(
         default_factory=lambda: Context(run_id=1, node_id=1, node_config={}, state=RecordDict(), run_config={})
     )
@@ -78,7 +80,7 @@ class Merchant:
     def _content(self, message: Message) -> RecordDict:
         kind = message.metadata.message_type
         if kind == ADVERTISING:
-            return advertise(message, self.context, self.name)
+            return advertise(message, self.context, self.name, self.key)
         if kind == SHARING:
             return share(message, self.context, self.promises)
         if kind == REVEALING:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from catalog.objects import DirectoryStore
-from server.enrolments import drop_limits, limits, put_limits
+from server.enrolments import drop_limits, limits, note_admitted, note_removed, put_limits, removed
 from server.errors import EnrolmentUnreadable
 from server.participation import parts_of
 from server.tracking import ModelVersion, Run
@@ -86,6 +86,18 @@ def test_limits_are_kept_and_forgotten_one_by_one(tmp_path: Path) -> None:
     drop_limits(store, "aurora")
     drop_limits(store, "aurora")
     assert limits(store) == {"boreal": 6}
+
+
+def test_who_was_removed_is_named_until_it_is_added_again(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    assert removed(store) == frozenset()
+    for _ in range(2):
+        note_removed(store, "aurora")
+    note_removed(store, "boreal")
+    assert removed(store) == {"aurora", "boreal"}
+    for _ in range(2):
+        note_admitted(store, "aurora")
+    assert removed(store) == {"boreal"}
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"max_examples": true}', b'{"max_examples": 0}', b"[1]"])

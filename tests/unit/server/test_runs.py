@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,9 +14,12 @@ from catalog.objects import DirectoryStore
 from core.progress import NoProgress
 from core.settings import Settings
 from federation.config import FederationConfig
+from federation.spec import ModelSpec
 from server import runs
 from server.checkpoints import RunFolder
 from server.contracts import Draft
+from server.coordinator import Run
+from server.enrolments import note_admitted, note_removed
 from server.errors import ClientUnknown, RunDiffers, RunFailed, RunRefused, RunUnknown
 from server.flower import Flower
 from server.runs import (
@@ -26,6 +29,7 @@ from server.runs import (
     stop_federation,
     wait_for_federation,
 )
+from server.selection import wanted_clients
 from server.simulation import prepare_simulation
 
 CONFIG = FederationConfig(preset="tiny")
@@ -140,6 +144,26 @@ def test_run_that_names_an_unknown_client_never_starts(settings: Settings, flowe
     with pytest.raises(ClientUnknown, match="mallory"):
         run_federation(settings, dataclasses.replace(CONFIG, clients="aurora,mallory"), "stray", NoProgress())
     assert not flower.started
+
+
+def test_a_run_is_not_about_a_client_that_was_removed_since_the_catalogue_was_loaded(
+    settings: Settings, flower: FakeFlower, root: Path
+) -> None:
+    store = DirectoryStore(root / "data")
+    manifest, nothing = live_manifest(store), cast(Any, None)
+    run = Run(settings, CONFIG, nothing, ModelSpec.of(CONFIG), manifest, nothing, "", nothing, nothing, None)
+    assert set(run.expected.products) == {"aurora", "boreal"}
+    note_removed(store, "boreal")
+    try:
+        # Nobody waits for it: it is none of those that the coordinator expects.
+        assert set(run.expected.products) == {"aurora"}
+        assert wanted_clients(CONFIG, run.expected.products) == ("aurora",)
+        with pytest.raises(ClientUnknown, match="boreal"):
+            start_federation(settings, dataclasses.replace(CONFIG, clients="aurora,boreal"), "with-removed")
+        assert start_federation(settings, CONFIG, "without-removed")
+    finally:
+        note_admitted(store, "boreal")
+    assert set(run.expected.products) == {"aurora", "boreal"}
 
 
 def test_only_a_run_that_was_begun_can_be_resumed(settings: Settings, flower: FakeFlower) -> None:
