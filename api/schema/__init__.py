@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import strawberry
 from graphql import NoSchemaIntrospectionCustomRule
 from strawberry.extensions import MaxAliasesLimiter, QueryDepthLimiter
@@ -18,8 +20,9 @@ MAX_DEPTH = 6
 MAX_ALIASES = 10
 
 
+@cache
 def make_schema() -> strawberry.Schema:
-    """What can be asked."""
+    """What can be asked; one for all executors of a process, as nothing of an answer is kept in it."""
     config = StrawberryConfig(name_converter=Names(), scalar_map={Upload: UPLOAD})
     return strawberry.Schema(query=Query, mutation=Mutation, config=config)
 

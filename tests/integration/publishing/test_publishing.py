@@ -43,7 +43,7 @@ from server.waves import run_waves
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 CLIENTS = ("aurora", "boreal", "cobre")
 PRODUCTS = 240
-BRISK = {"publishing_page": 25, "publishing_wait_s": 6.0, "publishing_page_s": 45.0, "publishing_attempts": 1}
+BRISK = {"publishing_page": 25, "publishing_wait_s": 6.0, "publishing_page_s": 25.0, "publishing_attempts": 1}
 
 
 @pytest.fixture(scope="module")

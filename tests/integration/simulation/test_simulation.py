@@ -22,6 +22,7 @@ from server.simulation import MARK, prepare_simulation, simulate
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 CLIENTS = 4
+HEADS = "heads-first"
 
 
 @pytest.fixture(scope="module")
@@ -56,19 +57,25 @@ def run(
     )
 
 
-def test_virtual_clients_train_together_and_leave_no_process(root: Path) -> None:
-    result = run(root)
+@pytest.fixture(scope="module")
+def heads(root: Path) -> dict[str, Any]:
+    """The first run, which another goes on from."""
+    return run(root, key=HEADS)
+
+
+def test_virtual_clients_train_together_and_leave_no_process(root: Path, heads: dict[str, Any]) -> None:
+    result = heads
     assert [entry["replies"] for entry in result["rounds"]] == [CLIENTS, CLIENTS]
     assert result["mlflow"]["tracking_uri"].startswith("sqlite:///")
     assert result["mlflow"]["version"] == "1"
-    assert (root / "checkpoints" / "simulated" / "state.json").is_file()
+    assert (root / "checkpoints" / HEADS / "state.json").is_file()
     plots = {path.name for path in (root / "mlflow").rglob(f"{result['mlflow']['run_id']}/artifacts/plots/*.png")}
     assert plots == {"recall.png", "bytes.png", "norms.png", "partition.png"}
     assert not list(marked())
     assert set(result["rounds"][0]["recall_by_client"]) <= {"aurora", "boreal", "cobre", "duna"}
     compared = compare_baselines(
         Settings(_env_file=None, simulation_dir=root, cache_dir=root / "cache"),
-        "simulated",
+        HEADS,
         NoProgress(),
         centralised={"dropout": 0.1},
     )
@@ -81,7 +88,7 @@ def test_virtual_clients_train_together_and_leave_no_process(root: Path) -> None
     with pytest.raises(FederationConfigError, match="rounds"):
         compare_baselines(
             Settings(_env_file=None, simulation_dir=root, cache_dir=root / "cache"),
-            "simulated",
+            HEADS,
             NoProgress(),
             alone={"rounds": 50},
         )
@@ -162,13 +169,12 @@ def test_failed_simulation_says_why_and_leaves_no_process(root: Path) -> None:
     assert not list(marked())
 
 
-def test_run_starts_where_an_earlier_one_ended_and_trains_more(root: Path) -> None:
+def test_run_starts_where_an_earlier_one_ended_and_trains_more(root: Path, heads: dict[str, Any]) -> None:
     with pytest.raises(RunRefused, match=r"server\.run_unknown"):
-        run(root, key="heads-first", start_from="nobody", rounds=1)
+        run(root, key="then-more", start_from="nobody", rounds=1)
     # What could not start has not taken its key.
-    heads = run(root, key="heads-first")
     towers: dict[str, Any] = {"trainable": "full", "image_blocks": 1, "text_blocks": 1}
-    more = run(root, key="then-more", start_from="heads-first", rounds=1, **towers)
+    more = run(root, key="then-more", start_from=HEADS, rounds=1, **towers)
     assert more["chosen_round"] == 1
     assert more["trainable_parameters"] > heads["trainable_parameters"]
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ COLOURS = ("Red", "Green", "Blue", "Black")
 FACETS = ("base_colour", *(name for name in ATTRIBUTES if name not in ("base_colour", "owner")))
 
 
+@cache
 def picture_of(number: int) -> bytes:
     """A small JPEG, another one for each number."""
     stream = io.BytesIO()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from functools import cache
 from typing import Any
 
 import pytest
@@ -166,6 +167,7 @@ def test_an_upload_has_its_limit_too(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "api.body_too_large")
 
 
+@cache
 def broken(kind: str) -> bytes:
     whole = picture_of(9)
     if kind == "bomb":
