@@ -90,9 +90,10 @@ class LiveModel:
         self._notices = notices
         self._loaded: LoadedModel | None = None
         self._missing: str = "the model has not been looked for yet"
-        self._tried: int | None = None
         self._failed_for: int | None = None
-        """The index whose model could not be loaded when it was last tried."""
+        """The live index whose model could not be loaded when it was last tried."""
+        self._has_failed_beside = False
+        """Whether that of a version which answers beside could not."""
         self._stopping, self._woken = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="live-model", daemon=True)
 
@@ -122,8 +123,12 @@ class LiveModel:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the model of the live index could not be loaded when it was last tried; an older one may answer."""
-        return self._failed_for is not None
+        """Whether a model that should answer could not be loaded when it was last tried.
+
+        That of the live index, and the one before answers; or that of an older version, and no search finds what only
+        it has.
+        """
+        return self._failed_for is not None or self._has_failed_beside
 
     def current(self) -> LoadedModel:
         """The model to search with.
@@ -159,26 +164,39 @@ class LiveModel:
         live = self._live()
         if live is None:
             self._missing = "no index is live"
+            self._failed_for, self._has_failed_beside = None, False
             return
-        known = _encoders(self._loaded)
-        if self._loaded is None or self._loaded.index.id != live.id:
-            self._missing, self._tried = f"the model of index {live.id} is loading", live.id
-            encoder = known.get(model_of(live)) or self._load(live)
-            # The version that was live is mostly the one that answers beside: no moment passes without it.
-            self._loaded = LoadedModel(live, encoder, _held(self._older(live.id), known))
-            self._tried = self._failed_for = None
+        loaded, known = self._loaded, _encoders(self._loaded)
+        if loaded is None or loaded.index.id != live.id:
+            self._missing = f"the model of index {live.id} is loading"
+            try:
+                encoder = known.get(model_of(live)) or self._load(live)
+                # The version that was live is mostly the one that answers beside: no moment passes without it.
+                loaded = LoadedModel(live, encoder, _held(self._older(live.id), known))
+            except Exception:
+                self._failed_for = live.id
+                raise
+            self._loaded = loaded
             log.info("search model is live", index=live.id, model=live.model_version)
-        self._look_beside(self._loaded, known)
+        # Also after a rollback, where the one that failed is wanted no more.
+        self._failed_for = None
+        self._look_beside(loaded, known)
 
     def _look_beside(self, loaded: LoadedModel, known: dict[tuple[str, str, str], Encoder]) -> None:
         """Load what answers beside the live version, and let go of what does so no more."""
         found = tuple(self._older(loaded.index.id))
         if found == tuple(older.straggling for older in loaded.older):
+            self._has_failed_beside = False
             return
         known = known | _encoders(loaded)
-        for straggling in found:
-            if model_of(straggling.version) not in known:
-                known[model_of(straggling.version)] = self._load(straggling.version)
+        try:
+            for straggling in found:
+                if model_of(straggling.version) not in known:
+                    known[model_of(straggling.version)] = self._load(straggling.version)
+        except Exception:
+            self._has_failed_beside = True
+            raise
+        self._has_failed_beside = False
         self._loaded = replace(loaded, older=_held(found, known))
         log.info("older versions answer beside", index=loaded.index.id, older=[s.version.id for s in found])
 
@@ -198,18 +216,19 @@ class LiveModel:
                 wait_s = self._told_poll_s if self._notices and self._notices.arrive else self._poll_s
             except TejidoError as error:
                 self._missing = f"loading failed ({error.code})"
-                wait_s = self._failed(error, wait_s)
+                wait_s = _told(error, wait_s)
             except Exception as error:
                 # The thread must outlive whatever a third-party loader raises; /readyz and the log tell of it.
                 self._missing = "loading failed (api.unexpected)"
-                wait_s = self._failed(error, wait_s)
+                wait_s = _told(error, wait_s)
             self._woken.wait(wait_s)
 
-    def _failed(self, error: Exception, wait_s: float) -> float:
-        self._failed_for = self._tried
-        code = error.code if isinstance(error, TejidoError) else "api.unexpected"
-        log.error("search model cannot be loaded", code=code, error=str(error), retry_in_s=wait_s, exc_info=error)
-        return min(wait_s * 2, MAX_POLL_S)
+
+def _told(error: Exception, wait_s: float) -> float:
+    """Log a failure; returns how long to wait after it."""
+    code = error.code if isinstance(error, TejidoError) else "api.unexpected"
+    log.error("search model cannot be loaded", code=code, error=str(error), retry_in_s=wait_s, exc_info=error)
+    return min(wait_s * 2, MAX_POLL_S)
 
 
 def _held(found: Sequence[Straggling], known: Mapping[tuple[str, str, str], Encoder]) -> tuple[OlderModel, ...]:

@@ -136,7 +136,7 @@ class _State(Collector):
         yield from _model(self.loaded())
         yield GaugeMetricFamily(
             "tejido_api_model_failed",
-            "1 while the model of the live index cannot be loaded; the one before answers, if there is one.",
+            "1 while the model of the live index, or of an older version that answers beside it, cannot be loaded.",
             value=self.is_behind(),
         )
         yield from _pool(self.connections())

@@ -163,10 +163,9 @@ def _overview(settings: Settings, database: Database, index: IndexStore) -> Over
 
 
 def _tracker(settings: Settings) -> Tracker:
-    from server.stores import tracking_uri
     from server.tracking import Tracker
 
-    return Tracker(tracking_uri(settings))
+    return Tracker.of(settings)
 
 
 def _encoder(settings: Settings, version: IndexVersion) -> Encoder:

@@ -97,7 +97,7 @@ def main() -> None:
         watch.over.set()
         watch.join()
         training = airflow.result(PIPELINE[1], runs[1].run_id, "train")
-        tracker = Tracker(settings.required("mlflow_uri"))
+        tracker = Tracker.of(settings)
         tracker.set_alias(PREVIOUS, _another_version(tracker))
         rollbacks = [float(rollback(settings, reason="benchmark")["seconds"]) for _ in range(ROLLBACKS)]
     tracking_s = float(training["mlflow"]["seconds"])

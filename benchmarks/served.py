@@ -103,7 +103,7 @@ def make_champion(settings: Settings, spec: ModelSpec, *, seed: int) -> None:
     if seed:
         name = next(iter(state))
         state = {**state, name: state[name] * (1 + 0.01 * seed)}
-    tracker = Tracker(settings.required("mlflow_uri"))
+    tracker = Tracker.of(settings)
     with tempfile.TemporaryDirectory() as folder:
         run = tracker.start(FEDERATED_EXPERIMENT, f"seed {seed}", params={})
         seals = Seals.of(settings)

@@ -30,7 +30,7 @@ def place(dsn: str) -> str:
     try:
         parts = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:
-        return "the database (its DSN cannot be read)"
+        return "database (its DSN cannot be read)"
     return f"database {parts.get('dbname', '?')} at {parts.get('host', 'localhost')}:{parts.get('port', 5432)}"
 
 

@@ -80,6 +80,14 @@ def delete_all(store: ObjectStore, prefix: str) -> None:
         store.delete(key)
 
 
+def get_or_none(store: ObjectStore, key: str) -> bytes | None:
+    """All bytes of ``key``, or None when there is none."""
+    try:
+        return store.get(key)
+    except ObjectMissing:
+        return None
+
+
 def _checked(key: str) -> str:
     """``key``, or KeyInvalid when it could leave its store."""
     if not SAFE_KEY.fullmatch(key):

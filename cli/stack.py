@@ -53,7 +53,7 @@ def show_addresses(stack: Stack) -> None:
         ("Search", stack.urls["API"], f"{ADMIN}, password in {secrets / ADMIN_PASSWORD}"),
         ("API", f"{stack.urls['API']}/docs", "the same"),
         ("Airflow", str(stack.settings().airflow_url), f"admin, password in {stack.settings().airflow_password_file}"),
-        ("MLflow", str(stack.settings().mlflow_uri), ""),
+        ("MLflow", str(stack.settings().mlflow_uri), f"admin, password in {stack.settings().mlflow_password_file}"),
         ("PostgreSQL", stack.urls["PostgreSQL"], f"URL in {stack.platform_env}"),
     ]
     table = Table.grid(padding=(0, 2))

@@ -47,7 +47,8 @@ def _replying(handler: Handler) -> Callable[[Message, Context], Message]:
             try:
                 content = handler(message, context)
                 asked = message.content.config_records.get("config") or ConfigRecord()
-                note_what_leaves(load_settings(), asked, content.array_records, content.metric_records)
+                records = content.array_records, content.metric_records, content.config_records
+                note_what_leaves(load_settings(), asked, *records)
             except TejidoError as error:
                 log.warning("the coordinator gets a refusal", code=error.code, reason=str(error))
                 content = RecordDict({"refusal": ConfigRecord(dict(error.as_dict()))})

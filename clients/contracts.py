@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from clients.errors import ContractUnwritable, ReceiptsDamaged
+from clients.own_key import CONTRACTS, own_key, require_key
 from clients.receipts import receipts_folder
 from core.files import write_secret
 from core.settings import Settings
 from security.contracts import SIGNATURE, TEXT, SignedContract
 from security.errors import ContractUnreadable
-from security.receipt_keys import CONTRACT, FILE, ReceiptKey
+from security.receipt_keys import CONTRACT, ReceiptKey
 from security.signing_keys import locked
-
-FOLDER = "contracts"
 
 
 class Contracts:
@@ -33,7 +32,7 @@ class Contracts:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._root, self._folder = folder, folder / FOLDER
+        self._root, self._folder = folder, folder / CONTRACTS
 
     @classmethod
     def of(cls, settings: Settings) -> Contracts:
@@ -46,6 +45,7 @@ class Contracts:
 
         Raises:
             ContractUnwritable: it cannot be made.
+            ReceiptsDamaged: it is lost, and what it has signed is there.
             ReceiptKeyUnreadable: it cannot be used.
         """
         with self._locked() as key:
@@ -56,6 +56,7 @@ class Contracts:
 
         Raises:
             ContractUnwritable: it cannot be kept.
+            ReceiptsDamaged: the key is lost, and what it has signed is there.
             ReceiptKeyUnreadable: the key cannot be used.
         """
         path = self._folder / f"{signed.sha256}.json"
@@ -81,8 +82,7 @@ class Contracts:
         paths = sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []
         if not paths:
             return
-        if not (self._root / FILE).exists():
-            raise ReceiptsDamaged(f"The contracts have lost their key, {FILE}.", hint="Restore it from a backup.")
+        require_key(self._root)
         key = ReceiptKey.open(self._root)
         found = [_verified(path, key) for path in paths]
         yield from sorted(found, key=lambda entry: str(entry["at"]))
@@ -92,7 +92,7 @@ class Contracts:
         """The key, while no other process of this client makes one, or writes."""
         try:
             with locked(self._root):
-                yield ReceiptKey.open(self._root)
+                yield own_key(self._root)
         except OSError as error:
             raise ContractUnwritable(
                 f"The folder of contracts cannot be written: {error.strerror}.",

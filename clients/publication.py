@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from catalog.errors import ObjectMissing
-from catalog.objects import ObjectStore, delete_all
+from catalog.objects import ObjectStore, delete_all, get_or_none
 from catalog.product import Product
 from catalog.published import PICTURES, PUBLICATION_KEY
 from clients.errors import NotPublishing, PublicationUnreadable, PublicationWithdrawn
@@ -86,10 +85,8 @@ def withdraw_pictures(store: ObjectStore) -> int:
 
 def read_publication(store: ObjectStore) -> Publication | None:
     """A client's decision, or None where it has made none; raises PublicationUnreadable."""
-    try:
-        return Publication.from_json(store.get(PUBLICATION_KEY))
-    except ObjectMissing:
-        return None
+    data = get_or_none(store, PUBLICATION_KEY)
+    return None if data is None else Publication.from_json(data)
 
 
 def publication_in_force(store: ObjectStore, *, now: datetime) -> Publication:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from clients.errors import ReceiptsDamaged, ReceiptUnwritable
+from clients.own_key import LOG, own_key, require_key
 from core.files import SECRET_MODE
 from core.settings import Settings
-from security.receipt_keys import FILE, ReceiptKey
+from security.receipt_keys import ReceiptKey
 from security.signing_keys import locked
 
-LOG = "receipts.jsonl"
 NOTHING_BEFORE = "0" * 64
 TAIL = 1 << 16
 ROBUST, CONFIDENTIAL = "robust", "confidential"
@@ -43,12 +43,12 @@ class Receipts:
 
         Raises:
             ReceiptUnwritable: it cannot be written.
-            ReceiptsDamaged: what was written before cannot be read.
+            ReceiptsDamaged: what was written before cannot be read, or has lost its key.
             ReceiptKeyUnreadable: the key cannot be used.
         """
         try:
             with locked(self._folder), _opened(self._path) as file:
-                key, last = ReceiptKey.open(self._folder), _last_line(file)
+                key, last = own_key(self._folder), _last_line(file)
                 number, previous = (_number(last) + 1, _sha256(last)) if last else (1, NOTHING_BEFORE)
                 signed = {"number": number, "previous": previous, "key": key.key_id, "receipt": dict(receipt)}
                 file.write(_canonical({**signed, "signature": key.sign(_canonical(signed))}) + b"\n")
@@ -64,13 +64,13 @@ class Receipts:
         """All of them, the oldest first, each with its number; every signature and the whole chain is verified.
 
         Raises:
-            ReceiptsDamaged: a line was changed, removed or moved. Lines that were cut off at the end leave no trace.
+            ReceiptsDamaged: a line was changed, removed or moved, or the key is lost. Lines that were cut off at the
+                end leave no trace.
             ReceiptKeyUnreadable: the key cannot be used.
         """
         if not self._path.exists():
             return
-        if not (self._folder / FILE).exists():
-            raise ReceiptsDamaged(f"{self._path} has lost its key, {FILE}.", hint="Restore it from a backup.")
+        require_key(self._folder)
         key, previous = ReceiptKey.open(self._folder), NOTHING_BEFORE
         with self._path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -88,12 +88,13 @@ def signing_key(settings: Settings) -> ReceiptKey:
 
     Raises:
         ReceiptUnwritable: it cannot be made.
+        ReceiptsDamaged: it is lost, and what it has signed is there.
         ReceiptKeyUnreadable: it cannot be used.
     """
     folder = receipts_folder(settings)
     try:
         with locked(folder):
-            return ReceiptKey.open(folder)
+            return own_key(folder)
     except OSError as error:
         raise ReceiptUnwritable(
             f"The key in {folder} cannot be made or read: {error.strerror}.", hint="Set TEJIDO_RECEIPTS_DIR."
@@ -111,14 +112,16 @@ def note_what_leaves(
     asked: Mapping[str, Any],
     arrays: Mapping[str, Mapping[str, Any]],
     metrics: Mapping[str, Mapping[str, Any]],
+    configs: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Write the receipt of a reply with tensors in it.
+    """Write the receipt of a reply with tensors in it; its SHA-256 is of everything in the reply.
 
     Args:
         settings: of this process.
         asked: the coordinator's question.
         arrays: what the reply holds: record → name → array as it is sent.
         metrics: the same of numbers.
+        configs: the same of what else is told: which round the update is about, or the products of a page.
 
     Raises:
         ReceiptUnwritable, ReceiptsDamaged, ReceiptKeyUnreadable: it cannot be; then nothing must leave.
@@ -133,6 +136,9 @@ def note_what_leaves(
             tensors.append({"name": name, "dtype": array.dtype, "shape": shape, "bytes": len(array.data)})
             digest.update(_canonical([record, tensors[-1]]))
             digest.update(array.data)
+    for kind, records in (("metrics", metrics), ("configs", configs)):
+        for record, values in sorted(records.items()):
+            digest.update(_canonical([kind, record, dict(values)]))
     mode = str(asked.get("mode", ROBUST))
     is_clipped = mode == CONFIDENTIAL or asked.get("privacy", "none") != "none"
     receipts_of(settings).append(
@@ -147,6 +153,7 @@ def note_what_leaves(
             "told": {name: value for record in metrics.values() for name, value in record.items()},
             "bytes": sum(tensor["bytes"] for tensor in tensors),
             "sha256": digest.hexdigest(),
+            "records": sorted([*arrays, *metrics, *configs]),
             "tensors": tensors,
         }
     )
@@ -206,4 +213,13 @@ def _sha256(line: bytes) -> str:
 
 
 def _canonical(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=True).encode()
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=True, default=_bytes_in_hex
+    )
+    return text.encode()
+
+
+def _bytes_in_hex(value: object) -> dict[str, str]:
+    if not isinstance(value, bytes):
+        raise TypeError(f"{type(value).__name__} cannot be noted")
+    return {"bytes": value.hex()}

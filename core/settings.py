@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSetting
 
 from core.errors import TejidoError
 
 MIN_TOKEN_CHARS = 24
+HOST = r"(?:\[[^\]@/]*\]|[^@/:,?]*)(?::\d*)?"
+ADDRESS = re.compile(rf"[a-z][a-z0-9+.-]*://(?:[^@/]*@)?{HOST}(?:,{HOST})*(?:[/?][^@]*)?|\w+\s*=.*", re.IGNORECASE)
+"""A URL, or what libpq takes in its place: ``host=db dbname=catalog``."""
 
 
 class SettingsError(TejidoError):
@@ -66,7 +70,7 @@ class SimulationFaults(BaseModel):
 class Settings(BaseSettings):
     """Everything a process needs to find the others. Unset means: this process does not use it."""
 
-    model_config = SettingsConfigDict(env_prefix="TEJIDO_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="TEJIDO_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     state_dir: Path = Path(".tejido")
     """Folder of the embedded stack: data, logs, secrets, caches."""
@@ -110,6 +114,9 @@ class Settings(BaseSettings):
     publishing_coverage: float = Field(default=0.99, gt=0, le=1)
     """Share of each client's published products that a new index version must hold, or an old one stays for them."""
     mlflow_uri: str | None = None
+    mlflow_username: str = "admin"
+    mlflow_password_file: Path | None = None
+    """Unset: MLflow is asked without a log-in."""
     airflow_url: str | None = None
     airflow_username: str = "admin"
     airflow_password_file: Path | None = None
@@ -139,6 +146,14 @@ class Settings(BaseSettings):
     """What queries are encoded in, and products for an index; ``auto`` measures. Training is always float32."""
     progress_key: str | None = None
     """Valkey key under which this process shares its progress; see core.progress."""
+
+    @field_validator("postgres_dsn", "valkey_url")
+    @classmethod
+    def _is_read_as_meant(cls, value: SecretStr | None) -> SecretStr | None:
+        # The part of a password after its / or @ would be taken for a host or a database, and named in errors.
+        if value is not None and not ADDRESS.fullmatch(value.get_secret_value()):
+            raise ValueError("it is no URL; write %2F, %40 and %3A for a /, @ or : in a password")
+        return value
 
     def required(self, name: str) -> str:
         """The value of one setting as text, or a clear error naming the variable that is missing."""

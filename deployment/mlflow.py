@@ -1,7 +1,9 @@
-"""The MLflow server's process. `python -m deployment.mlflow SHARE` starts it in a container."""
+"""The MLflow server's process, behind MLflow's log-in. `python -m deployment.mlflow SHARE` starts it in a container."""
 
 from __future__ import annotations
 
+import configparser
+import io
 import os
 import sys
 from pathlib import Path
@@ -13,11 +15,16 @@ from core.settings import Bucket
 from deployment import addresses
 
 PORT = 5000
+USER = "admin"
+CONFIGURATION, FORMS_KEY = "login.ini", "forms-key"
+"""Files of a share: who may log in, and what the forms of its pages are signed with."""
+REMEMBER_S = 60
+"""How long a password that was right is known to be. Each check is scrypt: a tenth of a second, and 32 MB."""
 HOSTS = ("mlflow", f"mlflow:{PORT}", "localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*")
 """What the server may be called; anything else would be a page of somebody else's that a browser was sent by."""
 
 
-def mlflow_environment(database: str, artifacts: Bucket) -> dict[str, str]:
+def mlflow_environment(database: str, artifacts: Bucket, *, configuration: Path, forms_key: str) -> dict[str, str]:
     """What ``mlflow server`` would give the process that it starts.
 
     The command itself would stay beside the server: 5 s and 200 MB more, and a crash of the server hidden behind it.
@@ -25,6 +32,8 @@ def mlflow_environment(database: str, artifacts: Bucket) -> dict[str, str]:
     Args:
         database: SQLAlchemy URL with password.
         artifacts: the bucket that artifacts are kept in and served from.
+        configuration: file with what `login_configuration` says (0600).
+        forms_key: signs the forms of its pages; a secret.
     """
     return {
         "_MLFLOW_SERVER_FILE_STORE": database,
@@ -34,6 +43,8 @@ def mlflow_environment(database: str, artifacts: Bucket) -> dict[str, str]:
         "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
         "_MLFLOW_SGI_NAME": "uvicorn",
         "MLFLOW_S3_ENDPOINT_URL": artifacts.endpoint,
+        "MLFLOW_AUTH_CONFIG_PATH": str(configuration),
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": forms_key,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # Its job runner would be two more processes for features that are not used here.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -47,7 +58,44 @@ def mlflow_environment(database: str, artifacts: Bucket) -> dict[str, str]:
 def mlflow_arguments(host: str, port: int) -> tuple[str, ...]:
     """The server in the foreground."""
     where = ("--host", host, "--port", str(port), "--no-access-log")
-    return (sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", *where)
+    return (sys.executable, "-m", "uvicorn", "--factory", "deployment.mlflow:application", *where)
+
+
+def login_configuration(database: str, password: str) -> str:
+    """MLflow's file of who may log in: `USER`, who may do everything, and whom that one lets in, to look.
+
+    Args:
+        database: SQLAlchemy URL with password, of where MLflow keeps users; may be that of the runs.
+        password: of `USER`; 12 characters at least.
+    """
+    options = {
+        "database_uri": database,
+        "admin_username": USER,
+        "admin_password": password,
+        "default_permission": "READ",
+        "auth_cache_ttl_seconds": REMEMBER_S,
+    }
+    parser = configparser.RawConfigParser()
+    # MLflow reads it with interpolation, where a % of a URL would begin something.
+    parser.read_dict({"mlflow": {name: str(value).replace("%", "%%") for name, value in options.items()}})
+    text = io.StringIO()
+    parser.write(text)
+    return text.getvalue()
+
+
+def application() -> Any:
+    """The server, for uvicorn. Without a password it tells its health and what it can do, and sends its pages' scripts.
+
+    `USER`'s password is that of the file from each start on; MLflow itself would believe the file at its first start
+    only.
+    """
+    from mlflow.server import auth as module
+
+    auth: Any = module  # MLflow has no types here
+    served, configured = auth.create_app(), auth.auth_config
+    if not auth.store.authenticate_user(configured.admin_username, configured.admin_password):
+        auth.store.update_user(configured.admin_username, password=configured.admin_password)
+    return served
 
 
 def bring_tables_up_to_date(database: str) -> None:
@@ -80,7 +128,12 @@ def main(share: Path) -> None:
     )
     environment = {
         **os.environ,
-        **mlflow_environment(database, artifacts),
+        **mlflow_environment(
+            database,
+            artifacts,
+            configuration=share / CONFIGURATION,
+            forms_key=(share / FORMS_KEY).read_text(),
+        ),
         "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(HOSTS),
     }
     # 0.0.0.0 within the container; docker-compose.yaml publishes the port on 127.0.0.1 only.

@@ -12,6 +12,7 @@ from core.files import write_atomically
 from core.names import API_ROLE, DATABASES, ROLES
 from deployment import addresses
 from deployment.keys import Keys
+from deployment.mlflow import CONFIGURATION, FORMS_KEY, login_configuration
 from deployment.shares import Share
 from security.artifact_keys import SIGNING, TRUSTED, WRAPPING, ArtifactKeys
 from security.certificates import server_certificate
@@ -19,6 +20,7 @@ from security.certificates import server_certificate
 CONNECTION = "tejido"
 AIRFLOW_USER = "admin"
 ADMIN_PASSWORD = "admin-password"  # noqa: S105 - the name of a file
+MLFLOW_PASSWORD = "mlflow-password"  # noqa: S105 - likewise
 MOUNT = Path("/run/tejido")
 """Where a service finds its own share."""
 DATA = Path("/var/lib/tejido")
@@ -102,7 +104,10 @@ class Platform:
         share.write("secret-key", self.keys.secret("store-secret"))
 
     def _mlflow(self, share: Share) -> None:
-        share.write("database", self.dsn("mlflow_db", driver="psycopg"))
+        database = self.dsn("mlflow_db", driver="psycopg")
+        share.write("database", database)
+        share.write(CONFIGURATION, login_configuration(database, self.keys.secret(MLFLOW_PASSWORD)))
+        share.write(FORMS_KEY, self.keys.secret("mlflow-forms"))
         self._store(share)
 
     def _superlink(self, share: Share) -> None:
@@ -113,11 +118,11 @@ class Platform:
     def _coordinator(self, share: Share) -> None:
         share.write("ca.pem", self.authority)
         share.write("superexec", self.keys.secret("superexec-coordinator"))
-        values = {"mlflow_uri": addresses.MLFLOW, **self._artifacts(share, may_sign=True)}
+        values = {**self._tracking(share), **self._artifacts(share, may_sign=True)}
         write_environment(share.folder / "settings.env", {**self._stores(), **values})
 
     def _api(self, share: Share) -> None:
-        values = {"signing_key_dir": DATA / "signing", "mlflow_uri": addresses.MLFLOW}
+        values = {"signing_key_dir": DATA / "signing", **self._tracking(share)}
         values |= {"metrics_token_file": MOUNT / self._scraper(share).name}
         values |= self._artifacts(share, may_sign=False)
         # Also where there are none yet: a running API follows the file.
@@ -131,7 +136,7 @@ class Platform:
 
     def _metrics(self, share: Share) -> None:
         token = MOUNT / self._scraper(share).name
-        values = {"mlflow_uri": addresses.MLFLOW, "metrics_token_file": token, "flwr_home": DATA / "flwr"}
+        values = {**self._tracking(share), "metrics_token_file": token, "flwr_home": DATA / "flwr"}
         values |= {"superlink_connection": CONNECTION}
         write_environment(share.folder / "settings.env", {**self._stores(), **self._catalogue(), **values})
 
@@ -154,8 +159,8 @@ class Platform:
             **self._stores(),
             **self._catalogue(),
             **self._artifacts(share, may_sign=True),
+            **self._tracking(share),
             "state_dir": MOUNT,
-            "mlflow_uri": addresses.MLFLOW,
             "airflow_url": addresses.AIRFLOW,
             "airflow_password_file": MOUNT / password.name,
             "api_url": addresses.API,
@@ -197,6 +202,11 @@ class Platform:
     def authority(self) -> str:
         """The certificate that SuperNodes and the operator trust."""
         return (self.keys.tls / "ca.pem").read_text()
+
+    def _tracking(self, share: Share) -> dict[str, object]:
+        """Where MLflow is, and its password for those who ask it."""
+        password = share.write(MLFLOW_PASSWORD, self.keys.secret(MLFLOW_PASSWORD))
+        return {"mlflow_uri": addresses.MLFLOW, "mlflow_password_file": MOUNT / password.name}
 
     def _artifacts(self, share: Share, *, may_sign: bool) -> dict[str, Path]:
         """What opens models and checkpoints; what signs them only for those who write some."""

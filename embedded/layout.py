@@ -245,7 +245,7 @@ def _platform_values(state: StateFolder, by_slug: dict[str, Service]) -> dict[st
     for service in by_slug.values():
         match service:
             case Mlflow():
-                values["mlflow_uri"] = service.url
+                values |= {"mlflow_uri": service.url, "mlflow_password_file": service.password_file}
             case AirflowProcess():
                 values |= {"airflow_url": service.url, "airflow_password_file": service.home.password_file}
             case SuperLink():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import signal
@@ -119,16 +120,22 @@ class Steps:
             raise PreparationFailed(what, how=how, log=self.log, lines=last_lines(self.log))
 
 
-def answers(url: str, *, authority: Path | None = None, within_s: float = PROBE_S) -> bool:
+def answers(
+    url: str, *, authority: Path | None = None, login: tuple[str, str] | None = None, within_s: float = PROBE_S
+) -> bool:
     """Whether an HTTP server answers at ``url`` with anything but a fault of its own.
 
     Args:
         url: of the loopback interface.
         authority: PEM file of the certificate authority to trust, for https.
+        login: user and password, for a server that asks for them (HTTP Basic).
         within_s: how long to wait for the answer.
     """
+    request = urllib.request.Request(url)  # noqa: S310 - the loopback interface
+    if login:
+        request.add_header("Authorization", "Basic " + base64.b64encode(":".join(login).encode()).decode())
     try:
-        with _opener(authority).open(url, timeout=within_s):
+        with _opener(authority).open(request, timeout=within_s):
             return True
     except urllib.error.HTTPError as error:
         with error:

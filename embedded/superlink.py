@@ -12,7 +12,7 @@ from deployment.nodes import mark_all_nodes_offline
 from embedded.ports import LOOPBACK, Port
 from embedded.process import Command
 from embedded.service import ServiceDefaults, Steps, answers
-from embedded.state import StateFolder
+from embedded.state import PRIVATE, StateFolder
 from security.certificates import ServerCertificate, server_certificate
 from server.flower import Flower
 
@@ -117,4 +117,7 @@ class SuperLink(ServiceDefaults):
 
 def certificates(state: StateFolder) -> ServerCertificate:
     """The authority and the SuperLink's certificate, made where there is none."""
-    return server_certificate(state.root / "tls", ["localhost", LOOPBACK])
+    folder = state.folder("tls")
+    # One that an older release made was open to the machine's users, though not its keys.
+    folder.chmod(PRIVATE)
+    return server_certificate(folder, ["localhost", LOOPBACK])

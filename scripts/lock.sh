@@ -7,7 +7,8 @@ PYTHON=${PYTHON:-python3.11}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-versions() { grep -o '^[^ #]*==[^ ]*' "$1"; }
+# Without what lock_lines.py puts in place of pip's choice: pip would find that it fits with nothing.
+versions() { grep -o '^[^ #]*==[^ ]*' "$1" | grep -v '^graphene=='; }
 
 resolve() { # environment, lock file, requirement…
     local constraints=()

@@ -22,10 +22,10 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from core.files import write_atomically, write_secret
+from security.ed25519 import fingerprint, from_pem, new_pem
 from security.envelope import KEY_BYTES
 from security.errors import ArtifactKeyMissing, ArtifactKeyUnreadable, ArtifactRefused
 from security.signing_keys import locked
@@ -64,9 +64,9 @@ class ArtifactKeys:
             if not (directory / WRAPPING).exists():
                 write_secret(directory / WRAPPING, Fernet.generate_key() + b"\n")
             if not (directory / SIGNING).exists():
-                write_secret(directory / SIGNING, _pem(Ed25519PrivateKey.generate()))
+                write_secret(directory / SIGNING, new_pem())
             known = (directory / TRUSTED).read_text().split() if (directory / TRUSTED).exists() else []
-            own = _raw(found._signer().public_key()).hex()
+            own = found._signer().public_key().public_bytes_raw().hex()
             if own not in known:
                 write_atomically(directory / TRUSTED, "".join(f"{key}\n" for key in [own, *known]).encode())
         return found
@@ -113,35 +113,37 @@ class ArtifactKeys:
                 ) from None
         return wrapped
 
-    def begin_rotation(self) -> None:
-        """Put a new wrapping key first, unless a rotation that broke off is to be finished."""
+    def begin_rotation(self) -> bool:
+        """Put a new wrapping key first; False where one that is not over has done so, and is to be finished."""
         with locked(self.directory):
             if (self.directory / PENDING).exists():
-                return
+                return False
             # Before the key: whoever breaks off in between only wraps everything once more.
             write_atomically(self.directory / PENDING, b"")
             self._write_wrapping([Fernet.generate_key().decode(), *self._lines(WRAPPING, is_secret=True)])
+        return True
 
     def end_rotation(self) -> None:
         """Everything is wrapped by the newest key; older ones still unwrap, for whoever has read them before."""
-        (self.directory / PENDING).unlink(missing_ok=True)
+        with locked(self.directory):
+            self._end()
 
     def retire(self) -> int:
         """Forget all wrapping keys but the newest; returns how many went. What they still wrap is lost."""
         with locked(self.directory):
             newest, *older = self._lines(WRAPPING, is_secret=True)
             self._write_wrapping([newest])
-            self.end_rotation()
+            self._end()
         return len(older)
 
     def sign(self, data: bytes, *, purpose: str) -> bytes:
         """A signature of ``data`` for this purpose, as one line that names the key."""
         signer = self._signer()
         signature = signer.sign(_message(purpose, data))
-        return f"ed25519 {_signer_id(_raw(signer.public_key()))} {signature.hex()}\n".encode()
+        return f"ed25519 {fingerprint(signer.public_key())} {signature.hex()}\n".encode()
 
-    def verify(self, data: bytes, signature: bytes, *, purpose: str) -> str:
-        """Insist that one of the trusted keys has signed ``data`` for this purpose; returns which.
+    def verify(self, data: bytes, signature: bytes, *, purpose: str) -> None:
+        """Insist that one of the trusted keys has signed ``data`` for this purpose.
 
         Raises:
             ArtifactRefused: none has.
@@ -151,16 +153,14 @@ class ArtifactKeys:
             raise ArtifactRefused("It bears no signature.")
         signer = match[1].decode()
         for public in self._lines(TRUSTED):
-            raw = _unhex(public, self.directory / TRUSTED)
-            if _signer_id(raw) != signer:
+            key = _public(public, self.directory / TRUSTED)
+            if fingerprint(key) != signer:
                 continue
             try:
-                Ed25519PublicKey.from_public_bytes(raw).verify(
-                    bytes.fromhex(match[2].decode()), _message(purpose, data)
-                )
+                key.verify(bytes.fromhex(match[2].decode()), _message(purpose, data))
             except InvalidSignature:
                 raise ArtifactRefused(f"It is not what key {signer} has signed.") from None
-            return signer
+            return
         raise ArtifactRefused(f"It is signed by {signer}, whom nobody trusts here.")
 
     def _fernet(self) -> MultiFernet:
@@ -178,15 +178,15 @@ class ArtifactKeys:
     def _write_wrapping(self, lines: list[str]) -> None:
         write_secret(self.directory / WRAPPING, "".join(f"{line}\n" for line in lines).encode())
 
+    def _end(self) -> None:
+        (self.directory / PENDING).unlink(missing_ok=True)
+
     def _signer(self) -> Ed25519PrivateKey:
         path = self.directory / SIGNING
         try:
-            key = serialization.load_pem_private_key(_read(path, is_secret=True), password=None)
-        except (ValueError, TypeError):
-            raise _unreadable(path, "is no private key in PEM") from None
-        if not isinstance(key, Ed25519PrivateKey):
-            raise _unreadable(path, "is no Ed25519 key")
-        return key
+            return from_pem(_read(path, is_secret=True))
+        except ValueError as error:
+            raise _unreadable(path, str(error)) from None
 
     def _lines(self, name: str, *, is_secret: bool = False) -> list[str]:
         try:
@@ -208,28 +208,11 @@ def _read(path: Path, *, is_secret: bool) -> bytes:
         ) from None
 
 
-def _pem(key: Ed25519PrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-
-def _raw(key: Ed25519PublicKey) -> bytes:
-    return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-
-
-def _unhex(text: str, path: Path) -> bytes:
+def _public(text: str, path: Path) -> Ed25519PublicKey:
     try:
-        raw = bytes.fromhex(text)
+        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(text))
     except ValueError:
-        raw = b""
-    if len(raw) != KEY_BYTES:
-        raise _unreadable(path, "holds a line that is no Ed25519 public key")
-    return raw
-
-
-def _signer_id(public: bytes) -> str:
-    return hashlib.sha256(public).hexdigest()[:16]
+        raise _unreadable(path, "holds a line that is no Ed25519 public key") from None
 
 
 def _key_id(key: bytes) -> str:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from core.files import write_secret
+from security.ed25519 import from_openssh, new_openssh
 from security.errors import BundleKeyUnreadable
 
 PURPOSE = b"tejido run contract\n"
@@ -24,10 +25,7 @@ PURPOSE = b"tejido run contract\n"
 def bundle_key(path: Path) -> Path:
     """The file of the signing key, made the first time."""
     if not path.exists():
-        private = Ed25519PrivateKey.generate().private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-        )
-        write_secret(path, private)
+        write_secret(path, new_openssh())
     return path
 
 
@@ -93,16 +91,9 @@ def _public(line: str) -> Ed25519PublicKey:
 
 def _load(path: Path) -> Ed25519PrivateKey:
     try:
-        key = serialization.load_ssh_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise _unreadable(path) from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise _unreadable(path)
-    return key
-
-
-def _unreadable(path: Path) -> BundleKeyUnreadable:
-    return BundleKeyUnreadable(
-        f"{path} is no Ed25519 private key in OpenSSH format.",
-        hint="Restore it, or delete it; clients whose policy names the old key then need the new one.",
-    )
+        return from_openssh(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BundleKeyUnreadable(
+            f"{path} is no Ed25519 private key in OpenSSH format.",
+            hint="Restore it, or delete it; clients whose policy names the old key then need the new one.",
+        ) from error

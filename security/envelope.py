@@ -10,9 +10,9 @@ that an object that was cut short, lengthened, put together anew or put in anoth
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -36,75 +36,53 @@ class Digests:
     sealed_sha256: str
 
 
-def encrypt(source: BinaryIO, sink: BinaryIO, key: bytes, *, context: bytes) -> Digests:
-    """Encrypt all of ``source`` into ``sink``. Memory: two chunks.
+def encrypt(data: bytes, key: bytes, *, context: bytes) -> tuple[bytes, Digests]:
+    """Encrypt an object. Memory: the sealed object, and two chunks.
 
     Args:
-        source: plaintext.
-        sink: where the sealed bytes go.
+        data: plaintext.
         key: 32 random bytes that encrypt nothing else, ever.
         context: whose object it is; needed again to decrypt.
+
+    Returns:
+        The sealed object, and what both are.
     """
-    cipher, plain, sealed = AESGCM(key), _Digest(), _Digest()
-    sealed.write(sink, MAGIC)
-    for number, chunk, is_last in _chunks(source, CHUNK):
-        plain.update(chunk)
-        sealed.write(sink, cipher.encrypt(_nonce(number), chunk, _bound(context, number, is_last=is_last)))
-    return Digests(plain.size, plain.hex, sealed.size, sealed.hex)
+    cipher, sink = AESGCM(key), io.BytesIO()
+    sink.write(MAGIC)
+    for number, chunk, is_last in _chunks(memoryview(data), CHUNK):
+        sink.write(cipher.encrypt(_nonce(number), chunk, _bound(context, number, is_last=is_last)))
+    sealed = sink.getvalue()
+    return sealed, _digests(data, sealed)
 
 
-def decrypt(source: BinaryIO, sink: BinaryIO, key: bytes, *, context: bytes, expected: Digests) -> None:
-    """Decrypt all of ``source`` into ``sink``. What is in the sink counts only once this has returned.
+def decrypt(sealed: bytes, key: bytes, *, context: bytes, expected: Digests) -> bytes:
+    """Decrypt what `encrypt` made. Memory: the plaintext, and two chunks.
 
     Raises:
         ArtifactRefused: it is not what was encrypted, or not what is expected here.
     """
-    cipher, plain, sealed = AESGCM(key), _Digest(), _Digest()
-    if sealed.updated(source.read(len(MAGIC))) != MAGIC:
+    cipher, sink = AESGCM(key), io.BytesIO()
+    if not sealed.startswith(MAGIC):
         raise _refused("it does not begin as a sealed object does")
-    for number, chunk, is_last in _chunks(source, CHUNK + TAG):
-        sealed.update(chunk)
+    for number, chunk, is_last in _chunks(memoryview(sealed)[len(MAGIC) :], CHUNK + TAG):
         try:
-            opened = cipher.decrypt(_nonce(number), chunk, _bound(context, number, is_last=is_last))
+            sink.write(cipher.decrypt(_nonce(number), chunk, _bound(context, number, is_last=is_last)))
         except (InvalidTag, ValueError):
             raise _refused(f"its chunk {number} is not what was sealed here") from None
-        plain.write(sink, opened)
-    if Digests(plain.size, plain.hex, sealed.size, sealed.hex) != expected:
+    data = sink.getvalue()
+    if _digests(data, sealed) != expected:
         raise _refused("it is another object than the manifest says")
+    return data
 
 
-class _Digest:
-    """Counts and hashes what passes."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._sha256 = hashlib.sha256()
-
-    def update(self, data: bytes) -> None:
-        self.size += len(data)
-        self._sha256.update(data)
-
-    def updated(self, data: bytes) -> bytes:
-        self.update(data)
-        return data
-
-    def write(self, sink: BinaryIO, data: bytes) -> None:
-        sink.write(self.updated(data))
-
-    @property
-    def hex(self) -> str:
-        return self._sha256.hexdigest()
+def _digests(plain: bytes, sealed: bytes) -> Digests:
+    return Digests(len(plain), hashlib.sha256(plain).hexdigest(), len(sealed), hashlib.sha256(sealed).hexdigest())
 
 
-def _chunks(source: BinaryIO, size: int) -> Iterator[tuple[int, bytes, bool]]:
-    """Chunks with their numbers, and whether each is the last; an empty source has one empty chunk."""
-    number, chunk = 0, source.read(size)
-    while True:
-        following = source.read(size)
-        yield number, chunk, not following
-        if not following:
-            return
-        number, chunk = number + 1, following
+def _chunks(data: memoryview, size: int) -> Iterator[tuple[int, memoryview, bool]]:
+    """Chunks with their numbers, and whether each is the last; nothing has one empty chunk."""
+    for number, start in enumerate(range(0, max(len(data), 1), size)):
+        yield number, data[start : start + size], start + size >= len(data)
 
 
 def _nonce(number: int) -> bytes:

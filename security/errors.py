@@ -13,6 +13,7 @@ SecurityError
 │   └── ArtifactNotSealed    it is not sealed at all, and this process takes nothing unsealed
 ├── ArtifactKeyMissing       this process lacks a key that sealing, or opening, needs
 ├── ArtifactKeyUnreadable    a file of such keys is damaged or open to others
+├── RotationUnfinished       a rotation of such keys has begun, and is not over: no other begins
 ├── CertificateUnreadable    a TLS certificate or its key is damaged
 ├── ReceiptKeyUnreadable     the key that signs a client's receipts is damaged
 ├── NodeKeyUnreadable        a client's node key is damaged or of another kind
@@ -135,6 +136,12 @@ class ArtifactKeyUnreadable(SecurityError):
     """A file of the keys that seal models and checkpoints is damaged, or open to other users."""
 
     code = "security.artifact_key_unreadable"
+
+
+class RotationUnfinished(SecurityError):
+    """A rotation of the keys that seal models and checkpoints has begun, and is not over: no other begins."""
+
+    code = "security.rotation_unfinished"
 
 
 class CertificateUnreadable(SecurityError):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from core.files import write_secret
+from security.ed25519 import fingerprint, from_pem, new_pem
 from security.errors import ReceiptKeyUnreadable
 
 FILE = "receipts.key"
@@ -37,24 +36,18 @@ class ReceiptKey:
         """
         path = folder / FILE
         if not path.exists():
-            pem = Ed25519PrivateKey.generate().private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-            write_secret(path, pem)
+            write_secret(path, new_pem())
         try:
-            private = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        except (ValueError, TypeError):
-            private = None
-        if not isinstance(private, Ed25519PrivateKey):
+            return cls(from_pem(path.read_bytes()))
+        except ValueError:
             raise ReceiptKeyUnreadable(
                 f"{path} is no Ed25519 private key in PEM.", hint="Restore it: it vouches for the receipts beside it."
-            )
-        return cls(private)
+            ) from None
 
     @property
     def key_id(self) -> str:
         """Hex digits that name it."""
-        return hashlib.sha256(self._private.public_key().public_bytes_raw()).hexdigest()[:16]
+        return fingerprint(self._private.public_key())
 
     @property
     def public(self) -> str:

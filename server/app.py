@@ -13,7 +13,6 @@ from federation.config import FederationConfig
 from federation.torch_fixes import compute_alone
 from server.checkpoints import RunFolder
 from server.contracts import RunContract
-from server.coordinator import coordinate
 from server.publishing import publish
 from server.stores import Stores, open_stores
 
@@ -40,6 +39,9 @@ def _coordinate(grid: Grid, context: Context, settings: Settings, stores: Stores
         if context.run_config.get("task") == PUBLISH:
             publish(grid, stores.checkpoints, folder)
             return
+        # MLflow and Matplotlib take as long as PyTorch to import, and a wave needs neither.
+        from server.coordinator import coordinate
+
         config, commit = FederationConfig.from_run_config(context.run_config), str(context.run_config["code-commit"])
         contract = RunContract.of(context.run_config, stores.checkpoints, folder.name)
         coordinate(grid, settings, config, folder, commit=commit, contract=contract)

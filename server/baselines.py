@@ -33,7 +33,7 @@ from server.errors import RunDiffers, RunUnknown
 from server.gallery import Gallery, load_gallery
 from server.plots import FOLDER, baseline_plots
 from server.start import go_on_from, learned_before
-from server.stores import open_stores, tracking_uri
+from server.stores import open_stores
 from server.tracking import Tracker
 
 STAGE = "baselines"
@@ -98,7 +98,7 @@ def compare_baselines(
     learned = learned_before(stores.checkpoints, config, about.base_hash, stores.seals)
     bench = _Bench(settings, stores.data, manifest, config, progress, learned)
     result = _compare(bench, folder.state_after(int(done["chosen_round"])), centralised or {}, alone or {})
-    tracker = Tracker(tracking_uri(settings))
+    tracker = Tracker.of(settings)
     tracker.log_json(done["mlflow"]["run_id"], BASELINES_FILE, result)
     tracker.log_files(done["mlflow"]["run_id"], baseline_plots(result), folder=FOLDER)
     return {"run_id": folder.name, **result}

@@ -6,6 +6,8 @@
     <run>/round-0001.json                    reports, norms and digests so far, the best round, what privacy cost
     <run>/state.json                         the last complete round, and every part's SHA-256: the commit marker
                                              (sealed: each part as in sealing.py, and the marker is their manifest)
+    <run>/unmasked.json                      how often the sum of each round may have been known, in a confidential
+                                             private run; plain and unsigned, also where there are keys
     <run>/owner.json                         the coordinator that works on it: another one's commits are refused
     <run>/attempt.json                       the run of Flower that works on it
     <run>/status.json                        for people and for whoever waits: stage, rounds so far, error
@@ -25,7 +27,7 @@ from typing import Any
 
 from catalog.errors import ObjectMissing
 from catalog.manifest import VERSION, version_of_run
-from catalog.objects import ObjectStore, delete_all
+from catalog.objects import ObjectStore, delete_all, get_or_none
 from federation.config import FederationConfig
 from federation.privacy.accountant import Ledger
 from federation.tensors import Tensors, from_safetensors, to_safetensors
@@ -203,7 +205,8 @@ class RunFolder:
         return {name: said[name] for name in ("rounds", "resumed_from") if name in said}
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Write the result."""
+        """Write the result; raises RunTakenOver where another coordinator works on this folder."""
+        self._require_mine()
         self._parts.finish(_written(result))
 
     def result(self) -> dict[str, Any] | None:
@@ -224,7 +227,12 @@ class RunFolder:
         return found
 
     def note_unmasking(self, round_number: int) -> None:
-        """Remember that the sum of a round is about to be unmasked, once more where it was before."""
+        """Remember that the sum of a round is about to be unmasked, once more where it was before.
+
+        Raises:
+            RunTakenOver: another coordinator works on this folder; this one must not come to know the sum.
+        """
+        self._require_mine()
         noted = self._read("unmasked.json") or {}
         self._put("unmasked.json", noted | {str(round_number): self.unmaskings(round_number) + 1})
 
@@ -280,10 +288,7 @@ class RunFolder:
         return found
 
     def _bytes(self, name: str) -> bytes | None:
-        try:
-            return self._store.get(f"{self.name}/{name}")
-        except ObjectMissing:
-            return None
+        return get_or_none(self._store, f"{self.name}/{name}")
 
 
 def _written(value: dict[str, Any]) -> bytes:

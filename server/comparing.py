@@ -23,7 +23,6 @@ from server.court import Court
 from server.errors import SameModel
 from server.judgement import compare_groups
 from server.movements import movements
-from server.stores import tracking_uri
 from server.thumbnails import thumbnails
 from server.tracking import ModelVersion, Tracker
 
@@ -51,7 +50,7 @@ def compare(settings: Settings, a: str, b: str, *, progress: Progress | None = N
         SameModel: both are the same.
         ModelDamaged: one of them was changed after it was registered.
     """
-    tracker = Tracker(tracking_uri(settings))
+    tracker = Tracker.of(settings)
     second = tracker.require(b)
     first = None if a == ZERO_SHOT else tracker.require(a)
     if first and first.version == second.version:

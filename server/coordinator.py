@@ -44,7 +44,7 @@ from server.reports import retrieval_metrics, run_totals
 from server.rounds import Rounds
 from server.selection import Expected, partition_sizes, wanted_clients
 from server.start import go_on_from, learned_before
-from server.stores import local_artifacts, open_stores, tracking_uri
+from server.stores import local_artifacts, open_stores
 from server.telling import EncodingProgress, Teller
 from server.tracking import CHALLENGER, FEDERATED_EXPERIMENT, MODEL, Tracker
 
@@ -138,7 +138,7 @@ def coordinate(
     budget = PrivacyBudget.of(config)
     spent = last.ledger if last else spent_before(stores.checkpoints, config, seals)
     if budget and last is None:
-        budget.require_round(spent)
+        budget.require_round(budget.spent(spent, folder, rounds=0))
     about = folder.begin(About(config.to_run_config(), manifest.version, base_hash))
     teller = Teller(folder, config.rounds)
     if last is not None:
@@ -146,7 +146,7 @@ def coordinate(
     teller.say("starting", message=f"Catalogue {manifest.version}, {manifest.kept} products.")
     manifest_hash = manifest_sha256(stores.data, manifest.version)
     made_by = provenance(manifest_sha256=manifest_hash, commit=commit, privacy=config.privacy)
-    tracker = Tracker(tracking_uri(settings))
+    tracker = Tracker.of(settings)
     with _tracked(tracker, about, made_by, settings, folder) as tracking_run:
         run = Run(settings, config, folder, spec, manifest, tracker, tracking_run, teller, made_by, contract)
         result = _stages(grid, run, last, _Models(towers, initial, first, spent))
@@ -192,8 +192,9 @@ def _stages(grid: Grid, run: Run, last: Checkpoint | None, models: _Models) -> d
     is_named = run.settings.simulation_dir is None
     roster = Roster(mailbox, run.config, run.expected, run.teller.say, are_named=is_named, contract=run.contract)
     budget = PrivacyBudget.of(run.config)
-    can_go_on = budget is None or budget.allows_round(models.spent)
-    if last is None or (last.round < run.config.rounds and can_go_on):
+    done = last.round if last else 0
+    can_go_on = budget is None or budget.allows_round(budget.spent(models.spent, run.folder, rounds=done))
+    if last is None or (done < run.config.rounds and can_go_on):
         roster.gather()
     gallery = load_gallery(
         open_stores(run.settings).data,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import structlog
@@ -69,15 +69,16 @@ class Course:
     """Of a private run."""
     spent: Ledger = field(default_factory=Ledger)
     """Before the first round, by the run that this one starts from."""
-    _ledger: Ledger = field(default_factory=Ledger, init=False)
-    """Before the round that is played."""
+    _before: Checkpoint | None = field(default=None, init=False)
+    """The round that is played."""
     ended_early: str = field(default="", init=False)
     """Why not all rounds were played; "" where they were."""
 
     def run(self, initial: Tensors, last: Checkpoint | None) -> Checkpoint:
         """Go on after ``last`` (None: begin from ``initial``) and return the checkpoint of the last round.
 
-        That is an earlier one than was asked for where the budget of a private run is used up: see `ended_early`.
+        That is an earlier one than was asked for where the budget of a private run is used up: see `ended_early`. Its
+        ledger then counts what may have been known of the round after it, too.
 
         Raises:
             QuorumMissed: a round failed; what is complete is kept.
@@ -89,28 +90,27 @@ class Course:
             self.on_round(last.reports)
         self.rounds.before_unmasking = self._pay
         current = last or Checkpoint(initial, {}, Memory(), (), best_round=0, ledger=self.spent)
-        while current.round < self.teller.total and self._may_go_on(current):
-            current = self._round(current)
+        while current.round < self.teller.total:
+            try:
+                self._require(current)
+                current = self._round(current)
+            except PrivacyBudgetExhausted as exhausted:
+                # Before the round, or in it: attempts at it whose sum may have been known are paid for, too.
+                if not current.round:
+                    raise
+                return self._ended(current, exhausted.message)
         return current
 
-    def _may_go_on(self, current: Checkpoint) -> bool:
-        if self.budget is None:
-            return True
-        try:
-            self._require(current.ledger, current.round + 1)
-        except PrivacyBudgetExhausted as exhausted:
-            if not current.round:
-                raise
-            self.ended_early = exhausted.message
-            log.warning("the privacy budget is used up", rounds=current.round, reason=exhausted.message)
-            self.teller.say("rounds", message=f"ends after round {current.round}: {exhausted.message}")
-            return False
-        return True
+    def _ended(self, current: Checkpoint, reason: str) -> Checkpoint:
+        self.ended_early = reason
+        log.warning("the privacy budget is used up", rounds=current.round, reason=reason)
+        self.teller.say("rounds", message=f"ends after round {current.round}: {reason}")
+        return replace(current, ledger=self._spent(current))
 
     def _round(self, before: Checkpoint) -> Checkpoint:
         number, began = before.round + 1, time.monotonic()
         self.teller.say("rounds", message=f"round {number} begins")
-        self._ledger = before.ledger
+        self._before = before
         outcome = self.rounds.play(before.state, before.memory, round_number=number)
         state, memory = outcome.total.new_state(), outcome.total.memory()
         combined = time.monotonic()
@@ -144,15 +144,18 @@ class Course:
         self.teller.say("rounds", message=f"recall@10 {val.recall_at_10:.3f} on val")
         return after
 
-    def _require(self, ledger: Ledger, number: int) -> None:
-        """Raise PrivacyBudgetExhausted unless the budget allows to know a sum of this round, or another one of it."""
+    def _spent(self, current: Checkpoint) -> Ledger:
+        return self.budget.spent(current.ledger, self.folder, rounds=current.round) if self.budget else current.ledger
+
+    def _require(self, current: Checkpoint) -> None:
+        """Raise PrivacyBudgetExhausted unless a sum of the next round may be known, or another one of it."""
         if self.budget is not None:
-            self.budget.require_round(ledger, times=self.folder.unmaskings(number) + 1)
+            self.budget.require_round(self._spent(current))
 
     def _pay(self, number: int) -> None:
         """Charge a confidential round before its sum is known: a coordinator that is killed then has had it."""
-        if self.budget is not None:
-            self._require(self._ledger, number)
+        if self.budget is not None and self._before is not None:
+            self._require(self._before)
             self.folder.note_unmasking(number)
 
     def _log(self, report: RoundReport, reports: tuple[RoundReport, ...]) -> None:

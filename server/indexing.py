@@ -22,7 +22,7 @@ from server.index_notice import announce_index
 from server.index_status import fields_of
 from server.own_products import embed_own
 from server.serving import ServedModel, load_champion
-from server.stores import open_stores, tracking_uri
+from server.stores import open_stores
 from server.tracking import CHAMPION, ModelVersion, Tracker
 
 STAGE = "indexing"
@@ -78,7 +78,7 @@ def build_index(settings: Settings, progress: Progress, *, rebuild: bool = False
         _finish(index, version, gallery, model, progress)
         # Before it goes live: from then on, what clients have not embedded yet is found beside it.
         calibrate_for(settings, version)
-        require_champion(Tracker(tracking_uri(settings)), model.version)
+        require_champion(Tracker.of(settings), model.version)
         swapped = index.swap(version)
         announce_index(settings, swapped.id)
         index.drop_retired(keep=KEEP_RETIRED)

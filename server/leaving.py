@@ -169,4 +169,4 @@ def parts_in_models(settings: Settings, name: str) -> tuple[dict[str, Any], ...]
     from server.participation import parts_of
     from server.tracking import Tracker
 
-    return None if settings.mlflow_uri is None else tuple(parts_of(Tracker(settings.mlflow_uri), name))
+    return None if settings.mlflow_uri is None else tuple(parts_of(Tracker.of(settings), name))

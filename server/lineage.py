@@ -13,7 +13,7 @@ from core.settings import Settings
 from server.client_runs import CLIENT, REASONS
 from server.contributions import FATES
 from server.index_status import fields_of
-from server.stores import open_stores, tracking_uri
+from server.stores import open_stores
 from server.tracking import CHAMPION, ModelVersion, Run, Tracker
 
 RUN_KEYS = ("strategy", "trainable", "rounds", "seed", "encoding")
@@ -32,7 +32,7 @@ def lineage(settings: Settings, *, version: str = CHAMPION, index: int | None = 
         ModelMissing: there is no such version.
         IndexVersionMissing: there is no such index version (any more).
     """
-    tracker, store = Tracker(tracking_uri(settings)), open_stores(settings).data
+    tracker, store = Tracker.of(settings), open_stores(settings).data
     with IndexStore(settings.required("postgres_dsn")) as indexes:
         known = indexes.versions()
     model = tracker.require(version if index is None else _index(known, index).model_version)

@@ -87,13 +87,14 @@ def read_model(folder: Path, *, content_hash: str, seals: Seals | None = None, r
 
     Raises:
         ModelDamaged: a file is missing, or was changed.
-        ArtifactRefused: a sealed file is missing, was changed, or is another run's.
+        ArtifactRefused: a sealed file is missing, was changed, or is another run's; or the registry's hash is another
+            than was signed.
         ArtifactNotSealed: the model is not sealed, and this process has keys.
         ArtifactKeyMissing: the model is sealed, and this process has no keys.
         HeadsError: the tensors cannot be read.
         WeightsError: this installation's preset of that name has another base.
     """
-    files = _plain(folder) if seals is None else _opened(folder, seals, Subject(KIND, run))
+    files = _plain(folder) if seals is None else _opened(folder, seals, Subject(KIND, run), content_hash)
     try:
         spec = ModelSpec.from_json(files[SPEC].decode())
     except (PresetError, UnicodeDecodeError) as error:
@@ -124,11 +125,17 @@ def _plain(folder: Path) -> dict[str, bytes]:
         raise ModelDamaged(f"The model lacks {Path(str(error.filename)).name}.", hint="Train a new one.") from None
 
 
-def _opened(folder: Path, seals: Seals, subject: Subject) -> dict[str, bytes]:
+def _opened(folder: Path, seals: Seals, subject: Subject, content_hash: str) -> dict[str, bytes]:
     try:
         manifest = seals.verified((folder / MANIFEST).read_bytes(), subject)
     except FileNotFoundError:
         raise ArtifactNotSealed(f"The model of run {subject.run} is not sealed.") from None
+    signed = str(manifest.about["content_hash"])
+    if signed != content_hash:
+        raise ArtifactRefused(
+            f"Model {subject.run} was signed as {signed[:12]}…, the registry says {content_hash[:12]}….",
+            hint="Somebody has changed the registry: train again, or go back.",
+        )
     # Nothing is loaded from the card, but people decide by it.
     card = folder / CARD
     if not card.is_file() or _sha256(card.read_bytes()) != manifest.about["card_sha256"]:

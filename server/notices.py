@@ -20,6 +20,6 @@ def post_notice(settings: Settings, text: str, **about: Any) -> None:
     try:
         url = settings.required("notify_url")
         httpx.post(url, json={"text": text, **about}, timeout=POST_S).raise_for_status()
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         # Whoever listens may be down: nothing depends on it. The address may hold a token: not into the log.
         log.warning("a notice could not be posted", error=type(error).__name__, text=text)

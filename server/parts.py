@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from catalog.errors import ObjectMissing
-from catalog.objects import ObjectStore
+from catalog.objects import ObjectStore, get_or_none
 from security.errors import ArtifactNotSealed, ArtifactRefused
 from security.manifests import Entry, Subject, is_signed
 from server.errors import ModelDamaged
@@ -87,7 +86,7 @@ class PlainParts:
 
     def marker(self) -> Marker | None:
         """See `Parts`; raises ArtifactKeyMissing where the run is sealed."""
-        data = _read(self.store, f"{self.run}/{MARKER}")
+        data = get_or_none(self.store, f"{self.run}/{MARKER}")
         if data is None:
             return None
         if is_signed(data):
@@ -137,7 +136,7 @@ class SealedParts:
 
     def marker(self) -> Marker | None:
         """See `Parts`; raises ArtifactRefused, ArtifactNotSealed."""
-        data = _read(self.store, f"{self.run}/{MARKER}")
+        data = get_or_none(self.store, f"{self.run}/{MARKER}")
         if data is None:
             return None
         manifest = self.seals.verified(data, self.subject)
@@ -158,13 +157,13 @@ class SealedParts:
 
     def verify_result(self, result: bytes) -> None:
         """See `Parts`; raises ArtifactRefused, ArtifactNotSealed."""
-        signature = _read(self.store, f"{self.run}/{SIGNATURE}")
+        signature = get_or_none(self.store, f"{self.run}/{SIGNATURE}")
         if signature is None:
             raise ArtifactNotSealed(f"The result of run {self.run} is not signed.")
         self.seals.verify_text(result, signature, self.subject, RESULT)
 
     def _about_sha256(self) -> str:
-        return hashlib.sha256(_read(self.store, f"{self.run}/{ABOUT}") or b"").hexdigest()
+        return hashlib.sha256(get_or_none(self.store, f"{self.run}/{ABOUT}") or b"").hexdigest()
 
 
 def parts_of(store: ObjectStore, run: str, seals: Seals | None) -> Parts:
@@ -176,10 +175,3 @@ def _entry(record: Record) -> Entry:
     if not isinstance(record, Entry):
         raise TypeError("a plain part among sealed ones")
     return record
-
-
-def _read(store: ObjectStore, key: str) -> bytes | None:
-    try:
-        return store.get(key)
-    except ObjectMissing:
-        return None

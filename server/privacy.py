@@ -24,27 +24,33 @@ class PrivacyBudget:
         """The budget of a run; None where it is not private."""
         return cls(config) if config.is_private else None
 
-    def require_round(self, ledger: Ledger, *, times: int = 1) -> None:
-        """Insist that one more round fits, before anybody is asked for an update.
+    def spent(self, ledger: Ledger, folder: RunFolder, *, rounds: int) -> Ledger:
+        """What has been paid for: the complete rounds, and each sum of the next one that may have been known already.
 
         Args:
-            ledger: of the rounds before it.
-            times: how often its sum will have been known, where it is unmasked more than once.
+            ledger: of the complete rounds.
+            folder: of the run.
+            rounds: how many are complete.
+        """
+        return self.after_round(ledger, times=folder.unmaskings(rounds + 1))
+
+    def require_round(self, ledger: Ledger) -> None:
+        """Insist that one more round fits, before anybody is asked for an update; `spent` gives the ledger before it.
 
         Raises:
             PrivacyBudgetExhausted: it does not.
         """
-        if not self.allows_round(ledger, times=times):
-            epsilon = self.epsilon(self.after_round(ledger, times=times))
+        if not self.allows_round(ledger):
+            epsilon = self.epsilon(self.after_round(ledger))
             raise PrivacyBudgetExhausted(
                 f"{ledger.rounds} rounds have cost epsilon {self.epsilon(ledger):.3g}; one more would bring it to "
                 f"{epsilon:.3g} at delta {self.config.delta:g}, the budget is {self.config.epsilon_budget:g}.",
                 hint="In a new run: more noise-multiplier, fewer rounds, or a larger epsilon-budget.",
             )
 
-    def allows_round(self, ledger: Ledger, *, times: int = 1) -> bool:
+    def allows_round(self, ledger: Ledger) -> bool:
         """Whether one more round fits."""
-        return self.epsilon(self.after_round(ledger, times=times)) <= self.config.epsilon_budget
+        return self.epsilon(self.after_round(ledger)) <= self.config.epsilon_budget
 
     def after_round(self, ledger: Ledger, *, times: int = 1) -> Ledger:
         """The ledger after one more round: each sum of it that was known is charged."""

@@ -13,7 +13,6 @@ from server.audit import Trail, actor_of, audited, open_trail
 from server.court import Court
 from server.judgement import Judgement, judge
 from server.notices import post_notice
-from server.stores import tracking_uri
 from server.tracking import CHALLENGER, CHAMPION, PREVIOUS, ModelVersion, Tracker
 
 
@@ -45,7 +44,7 @@ def promote(
         ModelDamaged: one of the two was changed after it was registered.
         DatabaseUnreachable: the decision could not be written down, so no alias was moved.
     """
-    tracker = Tracker(tracking_uri(settings))
+    tracker = Tracker.of(settings)
     challenger, champion = tracker.require(version), tracker.find(CHAMPION)
     court = Court(settings, tracker, progress or NoProgress())
     if champion and champion.version == challenger.version:

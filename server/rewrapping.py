@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Literal, Protocol
 
-from catalog.errors import ObjectMissing
-from catalog.objects import ObjectStore
+from catalog.objects import ObjectStore, get_or_none
 from core.settings import Settings
 from security.artifact_keys import ArtifactKeys
-from server.sealing import KEY, keys_below, object_of
-from server.stores import open_stores, tracking_uri
+from security.errors import ArtifactRefused
+from server.sealing import KEY, object_of
+from server.stores import open_stores
 from server.tracking import Tracker
+
+NAMED = 10
+"""As many of those that could not be wrapped anew are named."""
+Kind = Literal["checkpoints", "models"]
 
 
 class Models(Protocol):
@@ -34,62 +38,126 @@ class Models(Protocol):
         """Add files, each in place of one of the same name."""
 
 
-@dataclass
-class Rewrapped:
-    """How many data keys were wrapped anew, and how many were so already."""
+class Place(Protocol):
+    """Where wrapped data keys lie."""
 
-    checkpoints: int = 0
-    models: int = 0
-    unchanged: int = 0
+    @property
+    def kind(self) -> Kind:
+        """Of what they are counted."""
 
-    def as_dict(self) -> dict[str, int]:
-        """For JSON."""
-        return asdict(self)
+    def names(self) -> list[str]:
+        """The files of keys."""
+
+    def read(self, name: str) -> bytes | None:
+        """One of them; None where it has gone meanwhile."""
+
+    def write(self, name: str, wrapped: bytes) -> None:
+        """Replace one, in one step."""
+
+    def where(self, name: str) -> str:
+        """What people call it."""
 
 
-def rewrap_all(settings: Settings) -> Rewrapped:
-    """Wrap anew what checkpoints, waves and all model versions are encrypted with.
+@dataclass(frozen=True)
+class CheckpointKeys:
+    """Those of a bucket; a run may be writing to it."""
+
+    store: ObjectStore
+    kind: ClassVar[Kind] = "checkpoints"
+
+    def names(self) -> list[str]:
+        """See `Place`."""
+        return [name for name in self.store.list("") if name.endswith(KEY)]
+
+    def read(self, name: str) -> bytes | None:
+        """See `Place`."""
+        return get_or_none(self.store, name)
+
+    def write(self, name: str, wrapped: bytes) -> None:
+        """See `Place`; where its round has gone meanwhile, the key goes, too."""
+        self.store.put(name, wrapped)
+        # A key comes after its object, whose name is never used again: no writer still has to bring it.
+        if not self.store.exists(object_of(name)):
+            self.store.delete(name)
+
+    def where(self, name: str) -> str:
+        """See `Place`."""
+        return self.store.url(name)
+
+
+@dataclass(frozen=True)
+class ModelKeys:
+    """Those of one run's model."""
+
+    models: Models
+    run: str
+    kind: ClassVar[Kind] = "models"
+
+    def names(self) -> list[str]:
+        """See `Place`."""
+        names = self.models.file_names(self.run)
+        return [name for name in names if name.endswith(KEY) and object_of(name) in names]
+
+    def read(self, name: str) -> bytes | None:
+        """See `Place`."""
+        return self.models.read_file(self.run, name)
+
+    def write(self, name: str, wrapped: bytes) -> None:
+        """See `Place`."""
+        with tempfile.TemporaryDirectory(prefix="tejido-key-") as folder:
+            (Path(folder) / name).write_bytes(wrapped)
+            self.models.write_files(self.run, Path(folder))
+
+    def where(self, name: str) -> str:
+        """See `Place`."""
+        return f"{name} of the model of run {self.run}"
+
+
+def rewrap_all(settings: Settings) -> dict[str, int]:
+    """Wrap anew what checkpoints, waves and all model versions are encrypted with; see `rewrap`.
 
     Raises:
         SettingsError: this process has no keys.
-        ArtifactRefused: one was changed, or the key that wraps it is gone; those before it are done.
+        ArtifactRefused: see `rewrap`.
         StorageUnreachable, TrackingUnreachable: what does not answer; begin again.
     """
-    keys, done = ArtifactKeys(Path(settings.required("artifact_keys_dir"))), Rewrapped()
-    rewrap_checkpoints(open_stores(settings).checkpoints, keys, done)
-    tracker = Tracker(tracking_uri(settings))
-    rewrap_models(tracker, sorted({version.run_id for version in tracker.versions()}), keys, done)
+    keys, tracker = ArtifactKeys(Path(settings.required("artifact_keys_dir"))), Tracker.of(settings)
+    runs = sorted({version.run_id for version in tracker.versions()})
+    return rewrap([CheckpointKeys(open_stores(settings).checkpoints), *(ModelKeys(tracker, run) for run in runs)], keys)
+
+
+def rewrap(places: Iterable[Place], keys: ArtifactKeys) -> dict[str, int]:
+    """Wrap anew what can be; a damaged key keeps no other from it.
+
+    Returns:
+        ``checkpoints`` and ``models``: how many data keys were wrapped anew; ``unchanged``: how many were so already.
+
+    Raises:
+        ArtifactRefused: some were changed, or the key that wraps them is gone. It names them; all others are done.
+    """
+    done, refused = {"checkpoints": 0, "models": 0, "unchanged": 0}, list[str]()
+    for place in places:
+        for name in place.names():
+            wrapped = place.read(name)
+            if wrapped is None:
+                continue
+            try:
+                anew = keys.rewrap(wrapped)
+            except ArtifactRefused:
+                refused.append(place.where(name))
+                continue
+            if anew != wrapped:
+                place.write(name, anew)
+            done[place.kind if anew != wrapped else "unchanged"] += 1
+    if refused:
+        raise _incomplete(refused)
     return done
 
 
-def rewrap_checkpoints(store: ObjectStore, keys: ArtifactKeys, done: Rewrapped) -> None:
-    """Those in a bucket; a run may be writing to it."""
-    for name, sealed in list(keys_below(store, "")):
-        try:
-            wrapped = store.get(name)
-        except ObjectMissing:
-            continue  # Its round has gone meanwhile.
-        anew = keys.rewrap(wrapped)
-        if anew == wrapped:
-            done.unchanged += 1
-            continue
-        store.put(name, anew)
-        done.checkpoints += 1
-        if not store.exists(sealed):
-            store.delete(name)
-
-
-def rewrap_models(models: Models, runs: Iterable[str], keys: ArtifactKeys, done: Rewrapped) -> None:
-    """Those of the models of these runs."""
-    for run in runs:
-        names = models.file_names(run)
-        for name in (name for name in names if name.endswith(KEY) and object_of(name) in names):
-            wrapped = models.read_file(run, name)
-            anew = keys.rewrap(wrapped)
-            if anew == wrapped:
-                done.unchanged += 1
-                continue
-            with tempfile.TemporaryDirectory(prefix="tejido-key-") as folder:
-                (Path(folder) / name).write_bytes(anew)
-                models.write_files(run, Path(folder))
-            done.models += 1
+def _incomplete(refused: list[str]) -> ArtifactRefused:
+    more = f" and {len(refused) - NAMED} more" if len(refused) > NAMED else ""
+    return ArtifactRefused(
+        f"Data keys that cannot be wrapped anew: {', '.join(refused[:NAMED])}{more}. All others are. "
+        "These were changed, or the keys that wrapped them are gone.",
+        hint="Restore them, or remove the runs that they belong to, and go on with the same command.",
+    )

@@ -18,7 +18,7 @@ from core.settings import Settings
 from server.audit import Trail, actor_of, audited
 from server.errors import RollbackRefused
 from server.index_notice import announce_index
-from server.stores import open_stores, tracking_uri
+from server.stores import open_stores
 from server.tracking import CHAMPION, PREVIOUS, ModelVersion, Tracker
 
 
@@ -82,7 +82,7 @@ def rollback(settings: Settings, *, reason: str, to: str | None = None) -> dict[
         DatabaseUnreachable: it could not be written down, so it was not done.
     """
     began = time.monotonic()
-    tracker, actor = Tracker(tracking_uri(settings)), actor_of(settings)
+    tracker, actor = Tracker.of(settings), actor_of(settings)
     # The object store is asked meanwhile: a client of it takes a third of the second that this may last.
     with ThreadPoolExecutor(1) as asked, Database(settings.required("postgres_dsn")) as database:
         catalogue = asked.submit(_live_catalogue, settings)

@@ -44,7 +44,7 @@ def preflight(settings: Settings) -> dict[str, Any]:
     store = open_stores(settings).data
     manifest = live_manifest(store)
     products = partition_sizes(manifest, removed(store))
-    Tracker(settings.required("mlflow_uri")).ping()
+    Tracker.of(settings).ping()
     online = sum(node.status == ONLINE for node in _flower(settings).nodes())
     # Flower's list of nodes leaves their names out: who is who shows when the run asks them.
     status = ONLINE if online >= len(products) else "unknown"

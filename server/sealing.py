@@ -10,8 +10,7 @@ simulation; a process that has the keys takes nothing that is not sealed.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,12 +41,13 @@ class Seals:
 
     def put(self, store: ObjectStore, prefix: str, subject: Subject, name: str, data: bytes) -> Entry:
         """Seal one object and keep it, with its key, below ``prefix``; it counts once a signed manifest names it."""
-        data_key, sealed = self.keys.new_data_key(), io.BytesIO()
-        digests = encrypt(io.BytesIO(data), sealed, data_key.key, context=subject.context(name))
+        data_key = self.keys.new_data_key()
+        sealed, digests = encrypt(data, data_key.key, context=subject.context(name))
         entry = Entry(name, digests, data_key.key_id)
         key_file, object_file = files_of(entry)
+        # The key last: one without its object is then what a removed object has left, and `rewrapping` removes it.
+        store.put(f"{prefix}{object_file}", sealed)
         store.put(f"{prefix}{key_file}", data_key.wrapped)
-        store.put(f"{prefix}{object_file}", sealed.getvalue())
         return entry
 
     def get(self, store: ObjectStore, prefix: str, subject: Subject, entry: Entry) -> bytes:
@@ -59,14 +59,13 @@ class Seals:
         key_file, object_file = files_of(entry)
         try:
             key = self.keys.unwrap(store.get(f"{prefix}{key_file}"), entry.key_id)
-            sealed, opened = io.BytesIO(store.get(f"{prefix}{object_file}")), io.BytesIO()
-            decrypt(sealed, opened, key, context=subject.context(entry.name), expected=entry.digests)
+            sealed = store.get(f"{prefix}{object_file}")
+            return decrypt(sealed, key, context=subject.context(entry.name), expected=entry.digests)
         except ArtifactRefused as error:
             whose = f"{entry.name} of {subject.kind} {subject.run}"
             raise ArtifactRefused(f"{whose} is refused. {error.message}", hint=error.hint) from None
         except ObjectMissing as error:
             raise ArtifactRefused(f"{entry.name} of {subject.kind} {subject.run} lacks a file.") from error
-        return opened.getvalue()
 
     def sign(self, subject: Subject, objects: Iterable[Entry], about: Mapping[str, Any] | None = None) -> bytes:
         """The manifest of these objects."""
@@ -96,13 +95,6 @@ def files_of(entry: Entry) -> tuple[str, str]:
     """Names of the files of an object: its key, and itself."""
     stem = f"{entry.name}.{entry.key_id[:NAMED]}"
     return f"{stem}{KEY}", f"{stem}{SEALED}"
-
-
-def keys_below(store: ObjectStore, prefix: str) -> Iterator[tuple[str, str]]:
-    """Every wrapped data key below ``prefix``, and the object that it opens."""
-    for key in store.list(prefix):
-        if key.endswith(KEY):
-            yield key, object_of(key)
 
 
 def object_of(key_file: str) -> str:

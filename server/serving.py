@@ -15,7 +15,6 @@ from security.errors import ArtifactRefused
 from server.errors import ModelDamaged
 from server.models import StoredModel, read_model
 from server.sealing import Seals
-from server.stores import tracking_uri
 from server.tracking import CHAMPION, MODEL, ModelVersion, Tracker
 
 
@@ -43,7 +42,7 @@ def load_champion(settings: Settings, cache_dir: Path, *, version: str | None = 
         ModelDamaged, ArtifactRefused: the files are not those that were registered, or not sealed where they must be.
         TrackingUnreachable: MLflow did not answer, and the version is needed from there.
     """
-    tracker = Tracker(tracking_uri(settings))
+    tracker = Tracker.of(settings)
     found = tracker.require(version or CHAMPION)
     stored = fetch(tracker, found, cache_dir, Seals.of(settings))
     return ServedModel(

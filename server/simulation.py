@@ -37,7 +37,7 @@ from server.errors import RunFailed
 from server.flower import PROGRAMS, Flower, flower_environment
 from server.plots import FOLDER, PARTITION, partition_plot
 from server.runs import FederationResult, Watch, time_limit_s
-from server.tracking import Tracker
+from server.tracking import Login, Tracker
 
 LOOPBACK = "127.0.0.1"
 CONNECTION = "simulation"
@@ -113,6 +113,9 @@ def simulate(
     environment = {"TEJIDO_SIMULATION_DIR": str(root.resolve()), "TEJIDO_CACHE_DIR": str(root.resolve() / "cache")}
     if settings.mlflow_uri:
         environment["TEJIDO_MLFLOW_URI"] = settings.mlflow_uri
+        environment["TEJIDO_MLFLOW_USERNAME"] = settings.mlflow_username
+        if settings.mlflow_password_file:
+            environment["TEJIDO_MLFLOW_PASSWORD_FILE"] = str(settings.mlflow_password_file.resolve())
     if settings.artifact_keys_dir:
         environment[SEALS] = str(settings.artifact_keys_dir.resolve())
     if faults:
@@ -126,7 +129,7 @@ def simulate(
         )
         watch = Watch(superlink.flower, flower_run, folder, progress, time_limit_s(config), check=superlink.check)
         result = watch.until_done()
-    _log_partition(DirectoryStore(root / "data"), result["mlflow"])
+    _log_partition(DirectoryStore(root / "data"), result["mlflow"], Login.of(settings))
     return result | ({"faults": faults.model_dump()} if faults else {})
 
 
@@ -135,10 +138,10 @@ def with_shared_cores(config: FederationConfig, *, clients: int, cores: int) -> 
     return replace(config, deadline_s=config.deadline_s * math.ceil(clients / cores))
 
 
-def _log_partition(store: ObjectStore, tracked: Mapping[str, str]) -> None:
+def _log_partition(store: ObjectStore, tracked: Mapping[str, str], login: Login | None) -> None:
     """Keep a plot of who holds what with the run: no ETL run tells it here."""
     plot = partition_plot(take_census(store, live_manifest(store)))
-    Tracker(tracked["tracking_uri"]).log_files(tracked["run_id"], {PARTITION: plot}, folder=FOLDER)
+    Tracker(tracked["tracking_uri"], login).log_files(tracked["run_id"], {PARTITION: plot}, folder=FOLDER)
 
 
 def _remove_clients(root: Path, *, keep: list[str]) -> None:

@@ -29,7 +29,7 @@ from server.models import StoredModel
 from server.runs import Watch
 from server.sealing import Seals
 from server.serving import fetch, load_version
-from server.stores import open_stores, tracking_uri
+from server.stores import open_stores
 from server.tracking import Tracker
 from server.wave_folder import PREFIX, Order, WaveFolder
 
@@ -85,7 +85,7 @@ def run_waves(settings: Settings, progress: Progress) -> dict[str, Any]:
 def stored_model(settings: Settings, version: IndexVersion) -> StoredModel:
     """The files of the model that a version was built by; ModelDamaged when its number is another model's by now."""
     load_version(settings, version)
-    tracker = Tracker(tracking_uri(settings))
+    tracker = Tracker.of(settings)
     return fetch(tracker, tracker.require(version.model_version), settings.features_dir, Seals.of(settings))
 
 

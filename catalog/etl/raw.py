@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from catalog.errors import CatalogueEmpty, CatalogueMissing, ObjectMissing, VersionInvalid
+from catalog.errors import CatalogueEmpty, CatalogueMissing, VersionInvalid
 from catalog.manifest import checked_version, count_shards, published_manifest
-from catalog.objects import ObjectStore, delete_all
+from catalog.objects import ObjectStore, delete_all, get_or_none
 from catalog.shards import Shard, ShardWriter, read_rows
 from catalog.sources import RawRow, open_source
 from catalog.sources.rows import RAW_SCHEMA
@@ -105,8 +105,8 @@ def _live_shards(store: ObjectStore) -> tuple[Shard, ...]:
 
 
 def _known(store: ObjectStore, version: str) -> RawManifest | None:
-    try:
-        entries = json.loads(store.get(raw_key(version)))
-    except ObjectMissing:
+    data = get_or_none(store, raw_key(version))
+    if data is None:
         return None
+    entries = json.loads(data)
     return RawManifest(**{**entries, "shards": tuple(Shard(**entry) for entry in entries["shards"])})

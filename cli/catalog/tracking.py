@@ -21,7 +21,7 @@ def log_catalogue(settings: Settings, summary: dict[str, Any]) -> str:
     splits = {f"split_{name}": float(products) for name, products in summary["split"].items()}
     rejects = {f"rejected_{reason}": float(count) for reason, count in summary["reject_reasons"].items()}
     clients = {f"client_{client['name']}": float(client["products"]) for client in summary["clients"]}
-    store, tracker = data_store(settings), Tracker(settings.required("mlflow_uri"))
+    store, tracker = data_store(settings), Tracker.of(settings)
     run_id = tracker.log_etl(
         summary["version"],
         params={key: summary[key] for key in ("version", "source", "dataset", "seed", "partition")},

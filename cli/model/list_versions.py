@@ -13,7 +13,7 @@ from server.tracking import Tracker
 
 def list_versions(state: StateOption = DEFAULT_STATE, how: FormatOption = Format.TEXT) -> None:
     """List the model versions, newest first."""
-    tracker = Tracker(platform_settings(state).required("mlflow_uri"))
+    tracker = Tracker.of(platform_settings(state))
     versions = [
         {
             "version": version.version,

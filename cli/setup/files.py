@@ -13,6 +13,7 @@ from deployment.keys import Keys
 from deployment.platform import Owners, Platform
 from deployment.volumes import give_volumes, read_notify_url, read_readers, write_airflow_files
 from security.artifact_keys import ArtifactKeys
+from security.errors import RotationUnfinished
 
 KeysOption = Annotated[Path, typer.Option(help="Folder of all secrets; no service sees it.")]
 SharesOption = Annotated[Path, typer.Option(help="Folder with one folder a service.")]
@@ -43,10 +44,10 @@ def files(
 ) -> None:
     """Make what is missing; what exists stays. Run it as root: it gives each file to the one user that may read it."""
     owners = Owners(owner, airflow_owner)
-    store = Keys(keys)
+    store, has_begun_before = Keys(keys), False
     with store.locked():
         if rotate is Rotation.BEGIN:
-            ArtifactKeys.open(store.artifacts).begin_rotation()
+            has_begun_before = not ArtifactKeys.open(store.artifacts).begin_rotation()
         elif rotate is Rotation.RETIRE:
             ArtifactKeys.open(store.artifacts).retire()
         platform = Platform(store, notify_url=read_notify_url(secrets), readers=read_readers(secrets))
@@ -54,5 +55,11 @@ def files(
         platform.write_connection(volumes / "flwr")
     give_volumes(volumes, owners)
     write_airflow_files(secrets, airflow_owner)
+    if has_begun_before:
+        # Only now: where it broke off before, the services did not have the new key yet.
+        raise RotationUnfinished(
+            "A rotation has begun before and is not over, so no key was added; every service has the one of then.",
+            hint="Go on with `keys rotate --artifacts --rewrap`, then `--rotate-artifacts retire`; then begin another.",
+        )
     names = sorted(path.name for path in shares.iterdir())
     emit({"shares": names}, how, lambda result: f"Secrets are ready for {', '.join(result['shares'])}.")

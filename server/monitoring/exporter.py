@@ -47,7 +47,7 @@ def sources_of(settings: Settings) -> list[Source]:
     if settings.postgres_dsn:
         sources.append(Indexes(settings))
     if settings.mlflow_uri:
-        sources.append(Models(settings.mlflow_uri))
+        sources.append(Models(settings))
     if settings.flwr_home:
         sources.append(Nodes(flower_of(settings)))
     return sources

@@ -24,7 +24,7 @@ INDEX_STATES = ("building", "verified", "live", "retired")
 class Models:
     """Reads the aliases of the registered model, and what their runs measured on test."""
 
-    tracking_uri: str
+    settings: Settings
     name: str = "models"
     every_s: float = 30.0
     _tracker: Tracker | None = None
@@ -34,7 +34,7 @@ class Models:
         # MLflow takes seconds to import: the other sources shall not wait for it.
         from server.tracking import CHALLENGER, CHAMPION, PREVIOUS, Tracker
 
-        tracker = self._tracker = self._tracker or Tracker(self.tracking_uri)
+        tracker = self._tracker = self._tracker or Tracker.of(self.settings)
         versions = {alias: tracker.find(alias) for alias in (CHAMPION, CHALLENGER, PREVIOUS)}
         found = {alias: version for alias, version in versions.items() if version}
         return model_gauges({alias: (version, tracker.metrics(version.run_id)) for alias, version in found.items()})

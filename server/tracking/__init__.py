@@ -5,8 +5,12 @@ The only package that imports mlflow. It never uses MLflow's model loaders: what
 
 from __future__ import annotations
 
+from core.settings import Settings
+from server.stores import tracking_uri
+
 # First: it tells MLflow how to behave before anything imports it.
 from server.tracking.connection import Connection
+from server.tracking.login import Login
 from server.tracking.names import (
     ARTIFACTS,
     CHALLENGER,
@@ -28,6 +32,7 @@ __all__ = [
     "MODEL",
     "PREVIOUS",
     "Connection",
+    "Login",
     "ModelVersion",
     "Point",
     "Run",
@@ -37,3 +42,12 @@ __all__ = [
 
 class Tracker(Runs, Registry):
     """The MLflow server of this process's settings: its runs, and its registry of models."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Tracker:
+        """The server that the settings name, asked as the user that they name.
+
+        Raises:
+            SettingsError: they name none, or a password that cannot be read.
+        """
+        return cls(tracking_uri(settings), Login.of(settings))

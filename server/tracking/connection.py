@@ -17,13 +17,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from server.errors import TrackingUnreachable
+from server.tracking.login import Login
 
 
 class Connection:
-    """One MLflow server; ``uri`` may also be a local ``sqlite:///`` file."""
+    """One MLflow server; ``uri`` may also be a local ``sqlite:///`` file, which asks for no ``login``."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, login: Login | None = None) -> None:
         self.uri = uri
+        self._login = login
         self.seconds = 0.0
         """What all calls of this object have taken together."""
         self._depth = 0
@@ -40,6 +42,9 @@ class Connection:
         """Around each call of the client: its errors become ours, its time is counted once however calls nest."""
         began = time.monotonic()
         self._depth += 1
+        # Each time: another server's may have been asked meanwhile.
+        if self._login:
+            self._login.present()
         try:
             yield
         except (MlflowException, ConnectionError, OSError) as error:

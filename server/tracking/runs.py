@@ -14,6 +14,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import RestException
 
 from server.tracking.connection import Connection
+from server.tracking.login import Login
 from server.tracking.names import ETL_EXPERIMENT
 
 MAX_PARAM = 500
@@ -50,8 +51,8 @@ class Run:
 class Runs(Connection):
     """Runs of the experiments."""
 
-    def __init__(self, uri: str) -> None:
-        super().__init__(uri)
+    def __init__(self, uri: str, login: Login | None = None) -> None:
+        super().__init__(uri, login)
         self._experiments: dict[str, str] = {}
         """Run → its experiment, which never changes."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import secrets
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,6 @@ import pytest
 
 from cli.airflow import Airflow
 from core.settings import Settings
-from embedded.layout import Parts
 from embedded.stack import Stack
 
 
@@ -38,7 +38,7 @@ class Listener(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Ear)
         self.heard: list[dict[str, Any]] = []
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/hook"
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/hook?token={secrets.token_urlsafe()}"
 
 
 @pytest.fixture(scope="package")
@@ -51,13 +51,13 @@ def listener() -> Iterator[Listener]:
 
 @pytest.fixture(scope="package")
 def airflow_stack(listener: Listener) -> Iterator[Stack]:
-    """Everything but the API; with a nightly schedule, as a backfill needs one."""
+    """Everything; with a nightly schedule, as a backfill needs one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEJIDO_FINETUNE_SCHEDULE", "0 2 * * *")
         patch.setenv("TEJIDO_NOTIFY_URL", listener.url)
         with (
             tempfile.TemporaryDirectory(prefix="tejido-test-") as folder,
-            Stack(Path(folder), ["a", "b"], parts=Parts(api=False)) as stack,
+            Stack(Path(folder), ["a", "b"]) as stack,
         ):
             yield stack
 

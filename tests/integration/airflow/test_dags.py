@@ -86,7 +86,7 @@ def state_of(settings: Settings) -> dict[str, Any]:
             for key in store.list("")
             if not key.startswith("failures/")
         }
-    tracker = Tracker(settings.required("mlflow_uri"))
+    tracker = Tracker.of(settings)
     with (
         CatalogueStore(settings.required("postgres_dsn")) as catalogue,
         IndexStore(settings.required("postgres_dsn")) as index,
@@ -177,7 +177,7 @@ def test_a_failure_is_where_operators_look(airflow: Airflow, settings: Settings,
 
 
 def test_a_backfill_trains_nothing(airflow: Airflow, settings: Settings) -> None:
-    before = runs_of(Tracker(settings.required("mlflow_uri")), FEDERATED_EXPERIMENT)
+    before = runs_of(Tracker.of(settings), FEDERATED_EXPERIMENT)
     night = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
     body = {"dag_id": "federated_finetune", "from_date": night.isoformat()}
     body["to_date"] = (night + timedelta(days=1)).isoformat()
@@ -191,7 +191,7 @@ def test_a_backfill_trains_nothing(airflow: Airflow, settings: Settings) -> None
         assert time.monotonic() < until, runs
         time.sleep(0.5)
     assert tasks(airflow, "federated_finetune", runs[0]["dag_run_id"])["train"] == "skipped"
-    assert runs_of(Tracker(settings.required("mlflow_uri")), FEDERATED_EXPERIMENT) == before
+    assert runs_of(Tracker.of(settings), FEDERATED_EXPERIMENT) == before
     # Nor did the night that had passed when the stack was started.
     asked = {"run_type": "scheduled"}
     assert airflow._call("GET", "/api/v2/dags/federated_finetune/dagRuns", params=asked)["total_entries"] == 0

@@ -82,7 +82,7 @@ class Made:
 
 def make_model_and_index(settings: Settings, *, seed: int = 0) -> Made:
     """Register untrained heads over random towers as champion, and index the catalogue with them."""
-    tracker = Tracker(settings.required("mlflow_uri"))
+    tracker = Tracker.of(settings)
     version = register_model(tracker, seed=seed, seals=Seals.of(settings))
     tracker.set_alias(CHAMPION, version)
     return Made(version, build_index(settings, NoProgress())["version"])

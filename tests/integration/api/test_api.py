@@ -196,7 +196,7 @@ def test_model_with_a_flipped_byte_is_refused_and_the_one_before_goes_on_answeri
     settings, seals = loaded.settings, Seals.of(loaded.settings)
     until_ready(http)
     before = ask(http, SEARCH)["searchByText"]
-    tracker, store = Tracker(settings.required("mlflow_uri")), S3ObjectStore(settings.platform_bucket("mlflow"))
+    tracker, store = Tracker.of(settings), S3ObjectStore(settings.platform_bucket("mlflow"))
     version = tracker.require(register_model(tracker, seed=7, seals=seals))
     # Whoever builds the index has read the model while it was whole.
     fetch(tracker, version, tmp_path, seals)
@@ -233,7 +233,7 @@ def test_older_models_are_sealed_by_a_command_and_keys_rotate_while_the_api_answ
     loaded: Loaded, http: httpx.Client, tmp_path: Path
 ) -> None:
     settings = loaded.settings
-    tracker = Tracker(settings.required("mlflow_uri"))
+    tracker = Tracker.of(settings)
     plain = tracker.require(register_model(tracker, seed=8, seals=None))
     with pytest.raises(ArtifactNotSealed):
         fetch(tracker, plain, tmp_path, Seals.of(settings))

@@ -126,12 +126,13 @@ def found_merged(settings: Settings, stack: Stack, owner: str) -> float:
         print(f"calibration {figures}", file=sys.stderr)
         assert figures.error is not None
         assert figures.error < 0.1
+        images = [pictures[file.image_sha256] for file in files]
         encoders = [load_version(settings, version).encoder for version in (live, straggling.version)]
-        for file in files:
-            vectors = [encoder.encode_images([pictures[file.image_sha256]])[0] for encoder in encoders]
-            hits = index.search(vectors[0], 11).hits
-            older = behind.search(straggling, vectors[1], 11, kind="image")
-            found += file.id in [hit.product_id for hit in merged(hits, older, k=10)]
+        newer, older = (encoder.encode_images(images) for encoder in encoders)
+        for file, vector, old_vector in zip(files, newer, older, strict=True):
+            hits = index.search(vector, 11).hits
+            behind_hits = behind.search(straggling, old_vector, 11, kind="image")
+            found += file.id in [hit.product_id for hit in merged(hits, behind_hits, k=10)]
     return found / max(len(files), 1)
 
 

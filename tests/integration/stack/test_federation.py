@@ -136,6 +136,7 @@ def test_operator_and_every_client_hold_the_same_signed_contract(
     for name in CLIENTS:
         signed = {told["sha256"]: told for told in Contracts.of(stack.client_settings(name)).read()}
         assert signed[ours["sha256"]]["contract"] == ours["contract"]
+    Tracker.of(settings).ping()  # Presents this process's log-in to MLflow's client.
     logged = MlflowClient(settings.required("mlflow_uri")).list_artifacts(result["mlflow"]["run_id"])
     assert "contract.json" in {file.path for file in logged}
 
@@ -143,7 +144,7 @@ def test_operator_and_every_client_hold_the_same_signed_contract(
 def test_mlflow_has_one_step_a_round_and_a_model_version_without_pickle(
     settings: Settings, result: dict[str, Any], tmp_path: Path
 ) -> None:
-    tracker = Tracker(settings.required("mlflow_uri"))
+    tracker = Tracker.of(settings)
     metrics = tracker.metrics(result["mlflow"]["run_id"])
     assert metrics["test_recall_at_10"] == pytest.approx(result["recall_at_10"]["challenger"])
     assert metrics["replies"] == 3
@@ -209,7 +210,7 @@ def test_challenger_becomes_champion_is_indexed_and_answers(settings: Settings, 
 
 
 def test_every_client_has_its_own_run_whose_traffic_adds_up(settings: Settings, result: dict[str, Any]) -> None:
-    tracker = Tracker(settings.required("mlflow_uri"))
+    tracker = Tracker.of(settings)
     parent = tracker.run(result["mlflow"]["run_id"])
     nested = {run.tags["client"]: run for run in tracker.nested(parent.run_id)}
     assert set(nested) == set(CLIENTS)
@@ -244,12 +245,13 @@ def test_comparison_with_the_untrained_model_is_kept_where_operators_look(
     assert recall["verdict"] == "better"
     assert found["moved"]["up"]
     assert "data:image/jpeg;base64," in page
-    tracker = Tracker(settings.required("mlflow_uri"))
+    tracker = Tracker.of(settings)
     description = tracker.description(result["mlflow"]["version"])
     assert found["report"]["artifact"] in description.splitlines()[0]
     assert "# fashion-clip" in description
     # MLflow's page of a run, where the link leads, asks by GraphQL.
-    answer = httpx.post(f"{tracker.uri}/graphql", json={"query": "{ __typename }"}, timeout=30)
+    login = (settings.mlflow_username, Path(settings.required("mlflow_password_file")).read_text())
+    answer = httpx.post(f"{tracker.uri}/graphql", json={"query": "{ __typename }"}, auth=login, timeout=30)
     assert answer.json()["data"] == {"__typename": "Query"}
 
 
@@ -257,7 +259,7 @@ def test_rollback_brings_model_and_index_back_together_and_is_written_down(
     settings: Settings, result: dict[str, Any], tmp_path: Path
 ) -> None:
     before = index_status(settings)["live"]
-    tracker = Tracker(settings.required("mlflow_uri"))
+    tracker = Tracker.of(settings)
     run = tracker.start(FEDERATED_EXPERIMENT, "untrained", params={})
     seals = open_stores(settings).seals
     content_hash = write_model(tmp_path, tiny_spec(), tiny_state(), card="For tests.", seals=seals, run=run)

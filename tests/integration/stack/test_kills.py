@@ -85,7 +85,7 @@ def test_killed_run_goes_on_after_its_last_complete_round_to_the_same_state(stac
     status = run_status(settings, "killed")
     assert (status["stage"], status["resumed_from"]) == ("completed", 1)
     # One MLflow run, with each round once.
-    tracker = Tracker(settings.required("mlflow_uri"))
+    tracker = Tracker.of(settings)
     points = tracker._client.get_metric_history(result["mlflow"]["run_id"], ROUND_METRIC)
     assert sorted(point.step for point in points) == [1, 2]
     with pytest.raises(RunDiffers, match="seed was 0, now 1"):

@@ -46,7 +46,7 @@ def test_a_client_reveals_nothing_among_clients_that_it_does_not_know(
     key = f"strangers-{uuid.uuid4().hex[:8]}"
     with pytest.raises(ServerError):
         run_federation(stack.settings(), dataclasses.replace(CONFIG, round_retries=0), key, NoProgress())
-    assert "rule \"peers\": 'boreal' is not known" in str(run_status(stack.settings(), key)["error"])
+    assert "rule \"peers\": 'boreal' is not known" in run_status(stack.settings(), key)["error"]["message"]
 
 
 def test_every_client_masks_in_every_round_and_its_keys_outlive_each_message_s_process(
@@ -65,5 +65,5 @@ def test_every_client_masks_in_every_round_and_its_keys_outlive_each_message_s_p
         assert (entry["replies"], entry["attempts"], entry["rejections"], entry["norms"]) == (3, 1, [], {})
         assert set(entry["coverage"]) == set(CLIENTS)
     assert (result["mode"], result["privacy"]["noise"]) == ("confidential", "shares")
-    tracker = Tracker(result["mlflow"]["tracking_uri"])
+    tracker = Tracker.of(stack.settings())
     assert tracker.run(result["mlflow"]["run_id"]).params["mode"] == "confidential"

@@ -119,8 +119,10 @@ def test_the_catalogues_role_opens_its_own_database_only(stack: Stack) -> None:
 
 
 def test_mlflow_keeps_runs_in_postgresql_and_artifacts_in_the_platforms_bucket(stack: Stack) -> None:
-    api = f"{stack.settings().required('mlflow_uri')}/api/2.0"
-    with httpx.Client(trust_env=False, timeout=30) as http:
+    settings = stack.settings()
+    api = f"{settings.required('mlflow_uri')}/api/2.0"
+    login = (settings.mlflow_username, Path(settings.required("mlflow_password_file")).read_text())
+    with httpx.Client(trust_env=False, timeout=30, auth=login) as http:
         experiment = http.post(f"{api}/mlflow/experiments/create", json={"name": "stack test"}).json()["experiment_id"]
         run = http.post(f"{api}/mlflow/runs/create", json={"experiment_id": experiment}).json()["run"]["info"]
         assert run["artifact_uri"].startswith("mlflow-artifacts:/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -189,6 +189,50 @@ def test_while_the_next_model_is_refused_the_last_one_answers_and_the_process_st
         assert not model.is_behind
     finally:
         model.stop()
+
+
+def test_after_a_rollback_from_a_refused_model_nothing_is_behind() -> None:
+    index, loader = FakeIndex(FakeRows()), Loader()
+    index.swap(1, "1")
+    model = LiveModel(index.live, loader)
+    model.refresh()
+    served = index.version
+    index.swap(2, "2")
+    for _ in range(2):
+        loader.failures = [ArtifactRefused("A byte was changed.")]
+        with pytest.raises(ArtifactRefused):
+            model.refresh()
+        assert model.is_behind
+    index.version = served
+    model.refresh()
+    assert not model.is_behind
+    assert (model.current().index.id, loader.loaded) == (1, [1])
+
+
+def test_while_the_model_of_an_older_version_is_refused_the_process_is_behind_and_ready() -> None:
+    index, loader, beside = FakeIndex(FakeRows()), Loader(), list[Straggling]()
+    index.swap(1, "1")
+    model = LiveModel(index.live, loader, older=lambda live: beside)
+    model.refresh()
+    index.swap(2, "2")
+    (old,) = index.retired
+    model.refresh()
+    beside.append(Straggling(replace(old, model_version="0"), 20, {}))
+    for _ in range(2):
+        loader.failures = [ArtifactRefused("A byte was changed.")]
+        with pytest.raises(ArtifactRefused):
+            model.refresh()
+        assert (model.is_behind, model.missing()) == (True, None)
+    model.refresh()
+    assert not model.is_behind
+    loader.failures = [ArtifactRefused("A byte was changed.")]
+    beside[:] = [Straggling(replace(old, model_version="-1"), 20, {})]
+    with pytest.raises(ArtifactRefused):
+        model.refresh()
+    # It is wanted no more: what is held beside goes with it, and nothing is behind.
+    beside.clear()
+    model.refresh()
+    assert (model.is_behind, model.current().older) == (False, ())
 
 
 def test_without_any_model_a_refused_one_leaves_the_process_unready() -> None:

@@ -53,6 +53,7 @@ def refusal(client: TestClient, query: str, **variables: Any) -> dict[str, Any]:
 
 def begin(parts: Parts, key: str, **said: Any) -> RunFolder:
     folder = RunFolder(parts.checkpoints, key)
+    folder.take_over()
     folder.begin(About({"rounds": 3, "strategy": "fedavg", "preset": "lite"}, "v1", "b"))
     folder.say(**{"stage": "rounds", "total": 3, **said})
     return folder

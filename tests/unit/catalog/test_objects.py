@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from catalog.errors import KeyInvalid, ObjectMissing, StorageUnreachable
-from catalog.objects import DirectoryStore, S3ObjectStore, delete_all
+from catalog.objects import DirectoryStore, S3ObjectStore, delete_all, get_or_none
 from core.settings import Bucket
 
 
@@ -39,6 +39,17 @@ def test_files_go_up_and_down(store: DirectoryStore, tmp_path: Path) -> None:
     store.upload(tmp_path / "up", "deep/key.bin")
     store.download("deep/key.bin", tmp_path / "down")
     assert (tmp_path / "down").read_bytes() == b"x" * 1000
+
+
+def test_only_a_missing_object_is_none(store: DirectoryStore) -> None:
+    store.put("a", b"")
+    assert get_or_none(store, "a") == b""
+    assert get_or_none(store, "b") is None
+    with pytest.raises(KeyInvalid):
+        get_or_none(store, "../a")
+    dead = Bucket(endpoint="http://127.0.0.1:9", access_key="k", secret_key="s", bucket="b")
+    with pytest.raises(StorageUnreachable):
+        get_or_none(S3ObjectStore(dead), "a")
 
 
 def test_a_missing_object_is_named(store: DirectoryStore, tmp_path: Path) -> None:

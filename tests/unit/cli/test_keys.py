@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from cli.commands import register
 from cli.errors import BadOption
+from cli.keys.rotate_artifacts import told
 from security.errors import RotationTooEarly
 from security.key_rotation import KeyRotation
 from security.signing_keys import SigningKeys
@@ -76,3 +77,11 @@ def test_a_stolen_key_is_replaced_at_once(signing: Path) -> None:
 def test_options_of_the_two_rotations_do_not_mix(signing: Path, options: tuple[str, ...]) -> None:
     _, error = run("rotate", *options)
     assert isinstance(error, BadOption)
+
+
+def test_who_goes_on_with_a_rotation_that_broke_off_is_told_so() -> None:
+    result = {"rewrapped": {"checkpoints": 3, "models": 2, "unchanged": 1}, "retired": 0, "went_on": False}
+    assert told(result) == (
+        "Data keys wrapped anew: 3 of checkpoints, 2 of models; 1 were so already. Wrapping keys retired: 0."
+    )
+    assert told(result | {"went_on": True}).startswith("Went on with the rotation that broke off")

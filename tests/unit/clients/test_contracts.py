@@ -10,6 +10,7 @@ import pytest
 
 from clients.contracts import Contracts
 from clients.errors import ReceiptsDamaged
+from clients.receipts import Receipts
 from tests.unit.security.contracts import contract, signed
 
 
@@ -36,7 +37,22 @@ def test_a_key_that_was_lost_is_not_replaced_in_silence(tmp_path: Path) -> None:
     (tmp_path / "receipts.key").unlink()
     with pytest.raises(ReceiptsDamaged, match="lost their key"):
         list(Contracts(tmp_path).read())
+    with pytest.raises(ReceiptsDamaged, match="lost their key"):
+        Contracts(tmp_path).sign(signed(contract(rounds=3)))
+    with pytest.raises(ReceiptsDamaged, match="lost their key"):
+        Receipts(tmp_path).append({"round": 1})
     assert not (tmp_path / "receipts.key").exists()
+
+
+def test_where_receipts_have_lost_their_key_no_contract_is_signed_by_another(tmp_path: Path) -> None:
+    Receipts(tmp_path).append({"round": 1})
+    (tmp_path / "receipts.key").unlink()
+    with pytest.raises(ReceiptsDamaged, match="lost their key"):
+        Contracts(tmp_path).sign(signed(contract()))
+    with pytest.raises(ReceiptsDamaged, match="lost their key"):
+        _ = Contracts(tmp_path).key
+    assert not (tmp_path / "receipts.key").exists()
+    assert not list(Contracts(tmp_path).read())
 
 
 @pytest.mark.parametrize("change", ["contract", "signature", "operator", "at the name", "no JSON"])

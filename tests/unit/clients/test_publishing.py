@@ -27,6 +27,7 @@ from clients.dataset import Dataset, open_dataset
 from clients.errors import BaseMismatch, ClientMisconfigured, NotPublishing, PublicationUnreadable, PublicationWithdrawn
 from clients.publication import Publication, read_publication, withdraw_pictures, write_publication
 from clients.publishing import MAX_PAGE, Page, Request, publish_page
+from clients.receipts import Receipts
 from core.settings import Settings
 from federation.encoder import Encoder
 from federation.errors import UpdateRejected
@@ -203,3 +204,17 @@ def test_the_client_app_sends_a_page_without_any_picture(
     assert [offer["reference"] for offer in json.loads(str(told["products"]))] == [6, 7]
     assert list(reply.content.array_records["arrays"]) == ["vectors"]
     assert reply.content.array_records["arrays"]["vectors"].shape == (2, SPEC.preset.embed_dim)
+
+
+def test_the_receipt_of_a_page_hashes_what_is_told_of_its_products(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEJIDO_CLIENT_NAME", "aurora")
+    write_publication(dataset.store, Publication(everything=True))
+    for told in ("h" * 64, "h" * 64, "e" * 64):
+        assert "page" in ask(tmp_path, monkeypatch, **{"model-hash": told}).content.config_records
+    one, same, other = Receipts(tmp_path / "cache" / "receipts" / "aurora").read()
+    # The vectors are the same: only the page's words differ.
+    assert one["tensors"] == other["tensors"]
+    assert one["records"] == ["arrays", "page"]
+    assert one["sha256"] == same["sha256"] != other["sha256"]

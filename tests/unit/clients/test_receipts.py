@@ -8,22 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from flwr.app import ArrayRecord, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
 from typer.testing import CliRunner
 
 from cli.client.receipts import receipts
 from clients.errors import ReceiptsDamaged, ReceiptUnwritable
-from clients.receipts import LOG, Receipts, note_what_leaves, receipts_of
+from clients.own_key import LOG
+from clients.receipts import Receipts, note_what_leaves, receipts_of, signing_key
 from core.settings import Settings
 from federation.wire import to_record
 from security.errors import ReceiptKeyUnreadable
-from security.receipt_keys import FILE
+from security.receipt_keys import FILE, ReceiptKey
 
 TENSORS = {"heads.weight": np.ones((4, 3), np.float32), "heads.scale": np.zeros((), np.float32)}
 ASKED = {
     "run": "run-1", "round": 2, "attempt": 0, "encoding": "int8", "privacy": "client-level", "clip-norm": 0.5,
 }  # fmt: skip
 METRICS = {"metrics": MetricRecord({"num-examples": 17, "loss": 0.25})}
+CONFIGS = {"receipt": ConfigRecord({"run": "run-1", "round": 2, "skipped-reasons": ["unreadable"], "seed": b"\0\xff"})}
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def log(settings: Settings) -> Path:
 
 def send(settings: Settings, arrays: ArrayRecord | None = None, **asked: Any) -> None:
     record = to_record(TENSORS, encoding="int8") if arrays is None else arrays
-    note_what_leaves(settings, ASKED | asked, {"arrays": record}, METRICS)
+    note_what_leaves(settings, ASKED | asked, {"arrays": record}, METRICS, CONFIGS)
 
 
 def test_receipt_says_what_left(settings: Settings, log: Path) -> None:
@@ -64,15 +66,38 @@ def test_hash_is_of_what_is_sent(settings: Settings) -> None:
     assert one == same != other
 
 
+@pytest.mark.parametrize(
+    ("metrics", "configs"),
+    [
+        ({"metrics": MetricRecord({"num-examples": 17, "loss": 0.5})}, CONFIGS),
+        ({"other": METRICS["metrics"]}, CONFIGS),
+        ({}, CONFIGS),
+        (METRICS, {"receipt": ConfigRecord({**CONFIGS["receipt"], "round": 3})}),
+        (METRICS, {"receipt": ConfigRecord({**CONFIGS["receipt"], "seed": b"\0\xfe"})}),
+        (METRICS, {"receipt": ConfigRecord({**CONFIGS["receipt"], "seed": "00ff"})}),
+        (METRICS, CONFIGS | {"page": ConfigRecord({"products": "[]"})}),
+        (METRICS, {}),
+    ],
+)
+def test_hash_is_of_metrics_and_all_other_records_too(settings: Settings, metrics: Any, configs: Any) -> None:
+    arrays = {"arrays": to_record(TENSORS)}
+    for told in ((METRICS, CONFIGS), (METRICS, CONFIGS), (metrics, configs)):
+        note_what_leaves(settings, ASKED, arrays, *told)
+    one, same, other = receipts_of(settings).read()
+    assert one["sha256"] == same["sha256"] != other["sha256"]
+    assert one["records"] == ["arrays", "metrics", "receipt"]
+    assert other["records"] == sorted(["arrays", *metrics, *configs])
+
+
 def test_question_about_a_page_is_noted_as_one(settings: Settings) -> None:
-    note_what_leaves(settings, {"page": 3}, {"arrays": to_record(TENSORS)}, {})
+    note_what_leaves(settings, {"page": 3}, {"arrays": to_record(TENSORS)}, {}, {})
     (found,) = receipts_of(settings).read()
     assert (found["what"], found["page"], found["run"], found["clip_norm"]) == ("page", 3, None, None)
 
 
 def test_neither_a_refusal_nor_a_virtual_client_leaves_a_receipt(settings: Settings, tmp_path: Path) -> None:
-    note_what_leaves(settings, ASKED, {}, {})
-    note_what_leaves(Settings(_env_file=None, cache_dir=tmp_path), ASKED, {"arrays": to_record(TENSORS)}, {})
+    note_what_leaves(settings, ASKED, {}, METRICS, CONFIGS)
+    note_what_leaves(Settings(_env_file=None, cache_dir=tmp_path), ASKED, {"arrays": to_record(TENSORS)}, {}, {})
     assert not list(tmp_path.rglob("*.jsonl"))
 
 
@@ -99,14 +124,36 @@ def test_removed_moved_or_repeated_lines_are_found(settings: Settings, log: Path
 def test_receipts_of_another_key_are_no_receipts(settings: Settings, log: Path) -> None:
     send(settings)
     (log.parent / FILE).unlink()
-    with pytest.raises(ReceiptsDamaged, match="lost its key"):
-        list(receipts_of(settings).read())
-    send(settings)
-    with pytest.raises(ReceiptsDamaged):
+    ReceiptKey.open(log.parent)
+    with pytest.raises(ReceiptsDamaged, match="is not what was written"):
         list(receipts_of(settings).read())
     (log.parent / FILE).write_bytes(b"no key")
     with pytest.raises(ReceiptKeyUnreadable):
         send(settings)
+
+
+def test_where_the_key_is_lost_nothing_is_noted_by_another(settings: Settings, log: Path) -> None:
+    send(settings)
+    before, key = log.read_bytes(), (log.parent / FILE).read_bytes()
+    (log.parent / FILE).unlink()
+    with pytest.raises(ReceiptsDamaged, match="of aurora have lost their key"):
+        list(receipts_of(settings).read())
+    with pytest.raises(ReceiptsDamaged, match="of aurora have lost their key"):
+        send(settings)
+    with pytest.raises(ReceiptsDamaged, match="of aurora have lost their key"):
+        signing_key(settings)
+    assert log.read_bytes() == before
+    assert not (log.parent / FILE).exists()
+    (log.parent / FILE).write_bytes(key)
+    send(settings)
+    assert len(list(receipts_of(settings).read())) == 2
+
+
+def test_first_receipt_that_broke_off_before_its_key_was_made_stops_nothing(settings: Settings, log: Path) -> None:
+    log.parent.mkdir(parents=True)
+    log.touch()
+    send(settings)
+    assert len(list(receipts_of(settings).read())) == 1
 
 
 def test_line_that_a_crash_tore_goes_with_the_next_one(settings: Settings, log: Path) -> None:

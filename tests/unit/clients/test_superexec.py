@@ -43,6 +43,7 @@ def test_it_takes_clientapps_only() -> None:
                 "clients.contracts",
                 "clients.errors",
                 "clients.guard",
+                "clients.own_key",
                 "clients.peers",
                 "clients.receipts",
                 "clients.superexec",

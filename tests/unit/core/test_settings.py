@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from core.settings import SettingsError, load_settings
+from core.settings import Settings, SettingsError, load_settings
 
 
 def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +35,49 @@ def test_secrets_do_not_show_when_settings_are_printed(monkeypatch: pytest.Monke
     found = load_settings()
     assert "planted-secret" not in repr(found)
     assert found.required("s3_secret_key") == "planted-secret"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://catalog:planted/secret@127.0.0.1:5432/catalog",
+        "postgresql://catalog:123/planted@127.0.0.1:5432/catalog",
+        "postgresql://catalog:half@planted@127.0.0.1/catalog",
+        "postgresql://catalog:planted@127.0.0.1:planted/catalog",
+        "postgresql:/catalog:planted@127.0.0.1/catalog",
+    ],
+)
+@pytest.mark.parametrize("name", ["postgres_dsn", "valkey_url"])
+def test_an_address_whose_password_would_be_read_as_something_else_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch, address: str, name: str
+) -> None:
+    monkeypatch.delenv("TEJIDO_ENV_FILE", raising=False)
+    monkeypatch.setenv(f"TEJIDO_{name.upper()}", address)
+    with pytest.raises(SettingsError, match=f"TEJIDO_{name.upper()}: .*%2F") as refused:
+        load_settings()
+    assert "planted" not in str(refused.value)
+    with pytest.raises(ValidationError) as raw:
+        Settings(_env_file=None)
+    assert "planted" not in str(raw.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://catalog:p%2F%40ss@127.0.0.1:5432/catalog",
+        "postgresql://catalog:p:a#s?s@db/catalog?sslmode=require",
+        "postgresql://[::1]:5432/catalog",
+        "postgresql://u@one:5432,two:5433/catalog",
+        "host=127.0.0.1 password='p/@ss'",
+        "postgresql:///catalog?host=/run/postgresql",
+        "valkey://:word@valkey:6379/0",
+        "valkey://localhost",
+    ],
+)
+def test_an_address_is_read_as_libpq_and_valkey_read_it(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.delenv("TEJIDO_ENV_FILE", raising=False)
+    monkeypatch.setenv("TEJIDO_POSTGRES_DSN", address)
+    assert load_settings().required("postgres_dsn") == address
 
 
 def test_settings_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:

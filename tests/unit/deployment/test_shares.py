@@ -18,8 +18,10 @@ from core.settings import load_settings
 from deployment.clients import Client
 from deployment.keys import Keys
 from deployment.platform import Owners, Platform
+from deployment.shares import Share
 from deployment.volumes import read_notify_url, read_readers
 from security.bundles import verifying_key
+from security.errors import RotationUnfinished
 from security.policy import read_policy
 
 ME = Owners(os.getuid(), os.getuid())
@@ -35,6 +37,8 @@ HOLDERS = {
     "grafana-admin": {"grafana"},
     "broker": {"broker", "airflow"},
     "superexec-coordinator": {"superlink", "coordinator"},
+    "mlflow-password": {"mlflow", "coordinator", "api", "operator", "worker", "metrics"},
+    "mlflow-forms": {"mlflow"},
     "airflow-jwt": {"airflow"},
     "airflow-fernet": {"airflow"},
     "airflow-admin": {"airflow", "operator", "worker"},
@@ -93,14 +97,21 @@ def test_a_wrapping_key_is_added_and_the_old_one_forgotten_by_set_up(keys: Keys,
     def told(*options: str) -> list[str]:
         done = CliRunner().invoke(app, [*folders, *owners, *options])
         assert done.exit_code == 0, done.output
+        return of_api()
+
+    def of_api() -> list[str]:
         return (shares / "api" / "artifacts" / "wrapping.keys").read_text().split()
 
     (first,) = told()
     assert told() == [first]
     newest, older = told("--rotate-artifacts", "begin")
     assert older == first
-    # A rotation that is not over begins no other.
-    assert told("--rotate-artifacts", "begin") == [newest, older]
+    # A rotation that is not over begins no other, and says so; where it broke off, its key is told to all.
+    Share(shares / "api", os.getuid()).write("artifacts/wrapping.keys", f"{older}\n")
+    refused = CliRunner().invoke(app, [*folders, *owners, "--rotate-artifacts", "begin"])
+    assert isinstance(refused.exception, RotationUnfinished)
+    assert "retire" in refused.exception.hint
+    assert of_api() == [newest, older]
     assert told("--rotate-artifacts", "retire") == [newest]
     assert len(told("--rotate-artifacts", "begin")) == 2
 

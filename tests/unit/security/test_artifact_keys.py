@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from security.artifact_keys import SIGNING, TRUSTED, WRAPPING, ArtifactKeys
+from security.artifact_keys import PENDING, SIGNING, TRUSTED, WRAPPING, ArtifactKeys
 from security.envelope import Digests
 from security.errors import ArtifactKeyMissing, ArtifactKeyUnreadable, ArtifactNotSealed, ArtifactRefused
 from security.manifests import Entry, Manifest, Subject
+from security.signing_keys import locked
 
 SUBJECT = Subject("model", "f00d")
 DIGESTS = Digests(3, "a" * 64, 35, "b" * 64)
@@ -112,13 +113,25 @@ def test_rotation_changes_the_wrapping_and_nothing_else(keys: ArtifactKeys) -> N
 
 
 def test_rotation_that_broke_off_is_finished_with_the_key_that_it_made(keys: ArtifactKeys) -> None:
-    keys.begin_rotation()
+    assert keys.begin_rotation()
     once = (keys.directory / WRAPPING).read_bytes()
-    keys.begin_rotation()
+    assert not keys.begin_rotation()
     assert (keys.directory / WRAPPING).read_bytes() == once
     keys.end_rotation()
     keys.begin_rotation()
     assert len((keys.directory / WRAPPING).read_text().split()) == 3
+
+
+def test_rotation_ends_only_when_nobody_else_is_changing_the_keys(keys: ArtifactKeys) -> None:
+    keys.begin_rotation()
+    with ThreadPoolExecutor(1) as pool:
+        with locked(keys.directory):
+            ended = pool.submit(keys.end_rotation)
+            with pytest.raises(TimeoutError):
+                ended.result(timeout=0.2)
+            assert (keys.directory / PENDING).exists()
+        ended.result(timeout=5)
+    assert not (keys.directory / PENDING).exists()
 
 
 def test_readers_never_notice_a_rotation(keys: ArtifactKeys) -> None:

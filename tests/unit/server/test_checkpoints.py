@@ -114,7 +114,7 @@ def test_run_cannot_go_on_as_another(folder: RunFolder, change: dict[str, Any], 
         folder.begin(dataclasses.replace(ABOUT, **change))
 
 
-def test_folder_that_was_taken_over_accepts_no_commit_of_the_one_before(
+def test_folder_that_was_taken_over_accepts_nothing_that_counts_of_the_one_before(
     tmp_path: Path, folder: RunFolder, heads: Tensors
 ) -> None:
     other = RunFolder(DirectoryStore(tmp_path), "run-1")
@@ -122,7 +122,15 @@ def test_folder_that_was_taken_over_accepts_no_commit_of_the_one_before(
     assert not folder.is_mine
     with pytest.raises(RunTakenOver):
         folder.commit(checkpoint(1, heads))
+    with pytest.raises(RunTakenOver):
+        folder.note_unmasking(1)
+    with pytest.raises(RunTakenOver):
+        folder.finish({"chosen_round": 1})
+    assert (other.unmaskings(1), other.result()) == (0, None)
     other.commit(checkpoint(1, heads))
+    other.note_unmasking(1)
+    other.finish({"chosen_round": 1})
+    assert (folder.unmaskings(1), folder.result()) == (1, {"chosen_round": 1})
 
 
 def test_scheduler_s_run_id_becomes_a_safe_folder_always_the_same(tmp_path: Path) -> None:
@@ -137,6 +145,8 @@ def test_scheduler_s_run_id_becomes_a_safe_folder_always_the_same(tmp_path: Path
 def test_clearing_forgets_this_run_only(tmp_path: Path) -> None:
     store = DirectoryStore(tmp_path)
     one, other = RunFolder(store, "run-1"), RunFolder(store, "run-10")
+    for folder in (one, other):
+        folder.take_over()
     one.finish({"a": 1})
     other.finish({"a": 2})
     one.clear()

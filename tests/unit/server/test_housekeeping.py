@@ -29,6 +29,7 @@ def run(store: DirectoryStore, name: str, *, days_ago: int, is_finished: bool) -
     at = (NOW - timedelta(days=days_ago)).isoformat(timespec="seconds")
     store.put(f"{name}/status.json", json.dumps({"stage": "rounds", "at": at}).encode())
     folder = RunFolder(store, name)
+    folder.take_over()
     if is_finished:
         folder.finish({"run_id": name, "chosen_round": 2})
     return folder

@@ -35,6 +35,13 @@ def test_it_is_posted_with_what_it_is_about(
     assert "hidden" not in said
 
 
+def test_an_address_that_cannot_be_read_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    post_notice(Settings(_env_file=None, notify_url=SecretStr("https://chat:hidden/hook")), "Version 7.")
+    said = "".join(capsys.readouterr())
+    assert "could not be posted" in said
+    assert "hidden" not in said
+
+
 def test_nothing_is_posted_where_nobody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(httpx, "post", lambda *_, **__: pytest.fail("posted"))
     post_notice(Settings(_env_file=None), "Version 7 is the champion now.")

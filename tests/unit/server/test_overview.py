@@ -109,6 +109,7 @@ def test_completed_run_is_read_once_and_one_that_goes_on_each_time(tmp_path: Pat
         before = store.reads
         assert overview.run("one") is not None
         assert store.reads > before
+    folder.take_over()
     folder.finish(run_result())
     folder.say("completed", rounds=run_result()["rounds"])
     assert overview.run("one") is not None

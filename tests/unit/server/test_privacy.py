@@ -188,6 +188,7 @@ def test_sample_holds_three_clients_at_least() -> None:
 def finished(store: DirectoryStore, config: FederationConfig, ledger: Ledger) -> None:
     """A completed run called `earlier`."""
     folder = RunFolder(store, "earlier")
+    folder.take_over()
     folder.finish({"chosen_round": 1, "privacy": told_privacy(config, ledger)})
 
 

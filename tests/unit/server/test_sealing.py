@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +11,17 @@ import pytest
 
 from catalog.objects import DirectoryStore
 from federation.config import FederationConfig
-from federation.tensors import Tensors
 from security.artifact_keys import ArtifactKeys
 from security.errors import ArtifactKeyMissing, ArtifactNotSealed, ArtifactRefused
-from server.checkpoints import Checkpoint, RunFolder
-from server.memory import Memory
+from server.checkpoints import RunFolder
 from server.models import read_model, write_model
-from server.rewrapping import Rewrapped, rewrap_checkpoints, rewrap_models
 from server.sealing import KEY, SEALED, Seals
 from server.start import learned_before
 from server.wave_folder import Order, WaveFolder
 from tests.models import tiny_spec, tiny_state
-from tests.unit.server.test_checkpoints import ABOUT, checkpoint, report
+from tests.unit.server.sealed import RUN, SMALL, run_folder, small
+from tests.unit.server.test_checkpoints import ABOUT, checkpoint
 
-RUN = "0123456789abcdef"
-SMALL: Tensors = {"heads.image.weight": np.ones((2, 3), np.float32), "heads.log_scale": np.zeros((), np.float32)}
 ORDER = Order(spec="{}", model_version="1", model_hash="a", base_hash="b", dimension=4)
 
 
@@ -43,20 +38,6 @@ def seals(keys: ArtifactKeys) -> Seals:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "checkpoints"
-
-
-def run_folder(root: Path, seals: Seals | None, run: str = "run-1") -> RunFolder:
-    folder = RunFolder(DirectoryStore(root), run, seals)
-    if folder.about() is None:
-        folder.begin(ABOUT)
-    folder.take_over()
-    return folder
-
-
-def small(number: int) -> Checkpoint:
-    return Checkpoint(
-        SMALL, {"momentum": SMALL["heads.image.weight"]}, Memory((0.1,), frozenset()), (report(1),) * number, number
-    )
 
 
 def every_flip(*files: Path) -> Iterator[str]:
@@ -246,6 +227,16 @@ def test_model_of_another_run_is_refused(tmp_path: Path, seals: Seals) -> None:
         read_model(tmp_path / "model", content_hash=content_hash, seals=seals, run="f" * 16)
 
 
+def test_model_whose_hash_was_changed_in_the_registry_is_refused_by_what_was_signed(
+    tmp_path: Path, seals: Seals
+) -> None:
+    folder = tmp_path / "model"
+    content_hash = write_model(folder, tiny_spec(), SMALL, card="# card", seals=seals, run=RUN)
+    for changed in ("f" * 64, content_hash[:-1], ""):
+        with pytest.raises(ArtifactRefused, match=f"signed as {content_hash[:12]}"):
+            read_model(folder, content_hash=changed, seals=seals, run=RUN)
+
+
 def test_every_flipped_byte_of_a_wave_is_refused(root: Path, seals: Seals) -> None:
     folder = WaveFolder(DirectoryStore(root), "wave-1", seals)
     folder.begin(ORDER, SMALL)
@@ -255,81 +246,3 @@ def test_every_flipped_byte_of_a_wave_is_refused(root: Path, seals: Seals) -> No
         refused(lambda: (folder.order(), folder.state()), what)
     with pytest.raises(ArtifactNotSealed):
         WaveFolder(DirectoryStore(root), "wave-2", seals).order()
-
-
-@dataclass
-class Registry:
-    """Files of runs' models, as MLflow keeps them."""
-
-    root: Path
-
-    def file_names(self, run_id: str) -> list[str]:
-        return sorted(path.name for path in (self.root / run_id).iterdir())
-
-    def read_file(self, run_id: str, name: str) -> bytes:
-        return (self.root / run_id / name).read_bytes()
-
-    def write_files(self, run_id: str, folder: Path) -> None:
-        shutil.copytree(folder, self.root / run_id, dirs_exist_ok=True)
-
-
-class Breaking(DirectoryStore):
-    """Fails after some writes."""
-
-    left = 3
-
-    def put(self, key: str, data: bytes) -> None:
-        if not self.left:
-            raise OSError("killed")
-        self.left -= 1
-        super().put(key, data)
-
-
-def test_rotation_rewraps_everything_goes_on_where_it_broke_off_and_rewrites_no_object(
-    root: Path, keys: ArtifactKeys, tmp_path: Path
-) -> None:
-    seals = Seals(keys)
-    folder = run_folder(root, seals)
-    folder.commit(small(1))
-    folder.commit(small(2))
-    models = Registry(tmp_path / "registry")
-    content_hash = write_model(models.root / RUN, tiny_spec(), SMALL, card="# card", seals=seals, run=RUN)
-    objects = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in tmp_path.rglob("*") if p.name.endswith(SEALED)}
-    assert len(objects) == 8
-
-    keys.begin_rotation()
-    with pytest.raises(OSError, match="killed"):
-        rewrap_checkpoints(Breaking(root), keys, Rewrapped())
-    # Half of it is wrapped by either key, and everything opens.
-    assert folder.last() is not None
-    keys.begin_rotation()
-    done = Rewrapped()
-    rewrap_checkpoints(DirectoryStore(root), keys, done)
-    rewrap_models(models, [RUN], keys, done)
-    assert done.as_dict() == {"checkpoints": 3, "models": 2, "unchanged": 3}
-    keys.end_rotation()
-    assert keys.retire() == 1
-
-    assert folder.last() is not None
-    read_model(models.root / RUN, content_hash=content_hash, seals=seals, run=RUN)
-    assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in objects} == objects
-    folder.commit(small(3))
-    assert folder.last() is not None
-
-
-def test_rewrap_leaves_no_key_of_an_object_that_went_meanwhile(root: Path, keys: ArtifactKeys) -> None:
-    run_folder(root, Seals(keys)).commit(small(1))
-    gone = next((root / "run-1").glob("*.sealed"))
-    gone.unlink()
-    keys.begin_rotation()
-    rewrap_checkpoints(DirectoryStore(root), keys, Rewrapped())
-    assert not gone.with_suffix(KEY).exists()
-
-
-def test_rewrap_refuses_what_was_changed(root: Path, keys: ArtifactKeys) -> None:
-    run_folder(root, Seals(keys)).commit(small(1))
-    path = next((root / "run-1").glob("*.key"))
-    path.write_bytes(path.read_bytes()[:-9] + b"AAAAAAAA=")
-    keys.begin_rotation()
-    with pytest.raises(ArtifactRefused):
-        rewrap_checkpoints(DirectoryStore(root), keys, Rewrapped())

@@ -45,7 +45,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
-    return RunFolder(DirectoryStore(tmp_path), "run-1")
+    found = RunFolder(DirectoryStore(tmp_path), "run-1")
+    found.take_over()
+    return found
 
 
 def watch(flower: Flower, folder: RunFolder, *, limit_s: float = 5.0) -> Watch:
@@ -111,6 +113,12 @@ def test_real_command_line_says_that_nobody_answers(tmp_path: Path) -> None:
         Flower(tmp_path, "x").status("1")
 
 
+def test_a_wave_starts_without_what_only_training_needs() -> None:
+    code = "import sys, server.app; print(sorted({'mlflow', 'matplotlib', 'pandas'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
 @pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")  # Flower's own, while it bundles
 def test_bundle_holds_all_that_both_apps_import_and_nothing_secret(tmp_path: Path) -> None:
     with _bundle_folder() as app:
@@ -127,7 +135,7 @@ def test_bundle_holds_all_that_both_apps_import_and_nothing_secret(tmp_path: Pat
     code = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
-import server.app, clients.app, clients.learning, federation.model
+import server.app, server.coordinator, clients.app, clients.learning, federation.model
 from federation.presets import load_preset
 load_preset("lite")
 outside = [name for name, module in sys.modules.items() if name.split(".")[0] in {BUNDLED!r}
