@@ -153,7 +153,7 @@ def some_products(stack: Stack) -> None:
             store.put_user(f"curator-{name}", hash_password("a long password"), ["curator"], client=name)
     S3ObjectStore(stack.settings().platform_bucket("data")).put(f"own/{DUNA}/picture.png", b"picture")
     checkpoints = S3ObjectStore(stack.settings().platform_bucket("checkpoints"))
-    for name in (DUNA, "aurora"):
+    for name in (DUNA, f"{DUNA}-2"):
         checkpoints.put(f"wave-that-died/pages/{name}/0000.f16", b"vectors")
 
 
@@ -172,7 +172,7 @@ def test_a_client_that_is_removed_is_gone_and_each_line_says_where_that_was_seen
     data = S3ObjectStore(stack.settings().platform_bucket("data"))
     assert removed(data) == {DUNA}
     pages = S3ObjectStore(stack.settings().platform_bucket("checkpoints")).list("wave-that-died/")
-    assert list(pages) == ["wave-that-died/pages/aurora/0000.f16"]
+    assert list(pages) == [f"wave-that-died/pages/{DUNA}-2/0000.f16"]
     with pytest.raises(ClientRemoved), Publications(stack.settings().required("postgres_dsn")) as waves:
         waves.put_page(DUNA, 1, [an_offer(9)], np.eye(8, dtype=np.float32)[:1])
     assert {line.what for line in left.evidence if line.is_kept} == {"contents of its bucket"}
