@@ -128,8 +128,8 @@ def test_bundle_holds_all_that_both_apps_import_and_nothing_secret(tmp_path: Pat
     assert not any(".env" in name or name.startswith(("api/", "embedded/")) for name in names)
     # What seals checkpoints, signs receipts and reads contracts, and nothing of tokens, passwords or nodes.
     assert {name.removeprefix("security/") for name in names if name.startswith("security/")} == {
-        "__init__.py", "artifact_keys.py", "bundles.py", "contracts.py", "envelope.py", "errors.py", "manifests.py",
-        "receipt_keys.py", "signing_keys.py", "vouchers.py",
+        "__init__.py", "artifact_keys.py", "bundles.py", "contracts.py", "ed25519.py", "envelope.py", "errors.py",
+        "manifests.py", "receipt_keys.py", "signing_keys.py", "vouchers.py",
     }  # fmt: skip
     bundle.extractall(tmp_path)
     code = f"""
