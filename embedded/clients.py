@@ -19,7 +19,7 @@ from core.names import checked_client_name, client_bucket_name
 from deployment.handover import Handover
 from embedded.enrolment import Enrolment, Enrolments
 from embedded.environments import client_environment, first_policy
-from embedded.errors import ClientNotEnrolled, EnrolmentFailed, StackLocked
+from embedded.errors import ClientNotEnrolled, EnrolmentFailed, RemovalUnfinished, StackLocked
 from embedded.following import ALL
 from embedded.object_store import ObjectStore, owner_secrets
 from embedded.ports import LOOPBACK, Port, Ports
@@ -61,6 +61,7 @@ class Clients:
         Raises:
             ClientNameInvalid: no host, bucket or folder can be called so.
             EnrolmentFailed: the running stack could not start its services.
+            RemovalUnfinished: one of this name is half removed: it would find what the former one had.
             HandoverInvalid: its folder cannot be written there.
         """
         with self.alone():
@@ -80,7 +81,12 @@ class Clients:
             )
             return same if same == before and not anew else replace(same, revision=same.revision + anew, is_new=False)
         if before:
-            # A removal that broke off may have left them; a key that was unregistered is never accepted again.
+            if not before.is_cleared:
+                raise RemovalUnfinished(
+                    f"The removal of {name} was broken off: rows, accounts or keys of the former one may be there.",
+                    hint=f"Finish it: `tejido client remove {name}`; then add it.",
+                )
+            # A key that was unregistered is never accepted again.
             self._forget_secrets(name)
             return replace(wanted, revision=before.revision + 1)
         return replace(wanted, revision=2) if is_elsewhere and name in self._listed() else wanted

@@ -33,6 +33,8 @@ class Enrolment:
     is_elsewhere: bool = False
     """Whether its SuperNode and ClientApps run where its folder was copied to, and not in the stack."""
     is_removed: bool = False
+    is_cleared: bool = False
+    """Whether a removal was carried to its end, and nothing of the client was found any more."""
     revision: int = 1
     """One more whenever its services must start anew: with other keys, or after it was away."""
     since: str = ""

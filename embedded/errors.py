@@ -130,6 +130,12 @@ class ClientNotEnrolled(EmbeddedError):
     code = "embedded.client_not_enrolled"
 
 
+class RemovalUnfinished(EmbeddedError):
+    """A client shall come back whose removal was broken off."""
+
+    code = "embedded.removal_unfinished"
+
+
 class SystemUserMissing(EmbeddedError):
     """The stack runs as root, PostgreSQL refuses to, and no user can be made for it."""
 

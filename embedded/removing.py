@@ -54,7 +54,10 @@ def _remove(state: StateFolder, clients: Clients, name: str, *, delete_bucket: b
     evidence = [Evidence("services", "the running stack", ", ".join(services) or "none", not services)]
     evidence += look_for(settings, name, held, keys)
     evidence += [files_left(what, *paths) for what, paths in files.items()]
-    return Left(name, (*evidence, _of_the_bucket(data)), parts_in_models(settings, name))
+    left = Left(name, (*evidence, _of_the_bucket(data)), parts_in_models(settings, name))
+    if left.is_proved:
+        clients.say(replace(wanted, is_cleared=True))
+    return left
 
 
 def knows(state: StateFolder, name: str) -> bool:

@@ -23,6 +23,7 @@ from server.flower import UNREGISTERED, Flower
 from server.index_notice import announce_index
 from server.membership import bar
 from server.stores import open_stores
+from server.wave_folder import pages_of
 
 ACCESS = "storage access"
 
@@ -82,6 +83,9 @@ def forget_client(settings: Settings, name: str) -> Held:
     with Leaving(settings.required("postgres_dsn")) as leaving:
         before = leaving.forget(name, actor=actor_of(settings))
     delete_all(store, f"{OWN}{name}/")
+    checkpoints = open_stores(settings).checkpoints
+    for key in pages_of(checkpoints, name):
+        checkpoints.delete(key)
     note_client(settings, "client_removed", name, actor=actor_of(settings), products=before.products)
     with IndexStore(settings.required("postgres_dsn")) as index:
         if (live := index.live()) is not None:
@@ -152,6 +156,8 @@ def _of_the_database(settings: Settings, name: str, before: Held) -> Iterator[Ev
     yield Evidence("curators' sessions", "session_families", f"{sessions:,} go on", not sessions)
     pictures = sum(1 for _ in open_stores(settings).data.list(f"{OWN}{name}/"))
     yield Evidence("curators' pictures", f"s3://data/{OWN}{name}/", f"{pictures:,} objects", not pictures)
+    pages = len(pages_of(open_stores(settings).checkpoints, name))
+    yield Evidence("pages of waves", "s3://checkpoints/wave-…", f"{pages:,} objects", not pages)
     caches = [path for path in (settings.features_dir / name,) if path.exists()]
     yield Evidence("cached features", "the platform's cache folder", "there" if caches else "none", not caches)
 

@@ -131,3 +131,8 @@ class WaveFolder:
 
     def _page(self, client: str, number: int) -> str:
         return f"{self.name}/pages/{client}/{number:04d}"
+
+
+def pages_of(store: ObjectStore, client: str) -> list[str]:
+    """Keys of all that one client sent in any wave whose folder is there: of one that goes on, or that died."""
+    return [key for key in store.list(PREFIX) if key.split("/")[1:3] == ["pages", client]]

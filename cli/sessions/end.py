@@ -10,8 +10,7 @@ from catalog.sessions import SessionStore
 from cli.errors import BadOption
 from cli.output import Format, FormatOption, emit
 from cli.session import DEFAULT_STATE, StateOption, platform_settings
-
-REASON = "ended by an operator"
+from server.audit import actor_of
 
 
 def end(
@@ -23,6 +22,8 @@ def end(
     """End the sessions of a user, or of everybody: within a second no token of theirs is taken any more."""
     if (user is not None) == everybody:
         raise BadOption("Say whose sessions end: --user NAME, or --all.")
-    with SessionStore(platform_settings(state).required("postgres_dsn")) as store:
-        ended = store.revoke_all(REASON) if user is None else store.revoke_of_user(user, REASON)
+    settings = platform_settings(state)
+    reason = f"ended by {actor_of(settings)}"
+    with SessionStore(settings.required("postgres_dsn")) as store:
+        ended = store.revoke_all(reason) if user is None else store.revoke_of_user(user, reason)
     emit({"ended": ended}, how, lambda _: f"{ended} session{'' if ended == 1 else 's'} ended.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import stat
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from catalog.audit_log import AuditLog
-from catalog.errors import CatalogError
+from catalog.errors import CatalogError, ClientRemoved
 from catalog.index import IndexStore
 from catalog.leaving import Leaving
 from catalog.objects import S3ObjectStore
@@ -22,11 +23,11 @@ from catalog.store import CatalogueStore
 from core.settings import Bucket, ClientBucket
 from embedded.clients import Clients
 from embedded.enrolment import Enrolments
-from embedded.errors import ClientNotEnrolled
+from embedded.errors import ClientNotEnrolled, RemovalUnfinished
 from embedded.removing import remove_client
 from embedded.stack import Stack
 from security.passwords import hash_password
-from server.enrolments import limits
+from server.enrolments import limits, removed
 from server.flower import UNREGISTERED, Flower, NamedNode
 from tests.integration.clients.conftest import CLIENTS
 
@@ -125,31 +126,35 @@ def test_new_keys_take_the_place_of_the_old_ones_which_are_refused(
     assert untouched(stack) == before
 
 
+def an_offer(reference: int) -> Offer:
+    told = dict.fromkeys(("gender", "master_category", "sub_category", "article_type", "base_colour", "season"))
+    return Offer(
+        reference=reference,
+        suffix="png",
+        **told,
+        usage=None,
+        year=None,
+        product_display_name=f"Product {reference}",
+        image_sha256=hashlib.sha256(str(reference).encode()).hexdigest(),
+    )
+
+
 def some_products(stack: Stack) -> None:
     """Of Duna, and one of Aurora; a curator of each."""
     dsn = stack.settings().required("postgres_dsn")
-
-    def offer(reference: int) -> Offer:
-        told = dict.fromkeys(("gender", "master_category", "sub_category", "article_type", "base_colour", "season"))
-        return Offer(
-            reference=reference,
-            suffix="png",
-            **told,
-            usage=None,
-            year=None,
-            product_display_name=f"Product {reference}",
-            image_sha256=hashlib.sha256(str(reference).encode()).hexdigest(),
-        )
 
     vectors = np.eye(8, dtype=np.float32)
     with IndexStore(dsn) as index, Publications(dsn) as publications, CatalogueStore(dsn) as store:
         version = index.begin("m", "1", "v1", 8)
         index.finish(version)
-        publications.put_page(DUNA, version, [offer(1), offer(2)], vectors[:2])
-        publications.put_page("aurora", version, [offer(3)], vectors[2:3])
+        publications.put_page(DUNA, version, [an_offer(1), an_offer(2)], vectors[:2])
+        publications.put_page("aurora", version, [an_offer(3)], vectors[2:3])
         for name in (DUNA, "aurora"):
             store.put_user(f"curator-{name}", hash_password("a long password"), ["curator"], client=name)
     S3ObjectStore(stack.settings().platform_bucket("data")).put(f"own/{DUNA}/picture.png", b"picture")
+    checkpoints = S3ObjectStore(stack.settings().platform_bucket("checkpoints"))
+    for name in (DUNA, f"{DUNA}-2"):
+        checkpoints.put(f"wave-that-died/pages/{name}/0000.f16", b"vectors")
 
 
 def test_a_client_that_is_removed_is_gone_and_each_line_says_where_that_was_seen(
@@ -163,6 +168,13 @@ def test_a_client_that_is_removed_is_gone_and_each_line_says_where_that_was_seen
     assert [line.found for (what, _), line in found.items() if what == "vectors"] == ["0 of 2"]
     assert found["node keys", "the SuperLink's list of nodes"].found == "0 of 2 that were registered"
     assert found["curators", "users"].found == "none"
+    assert found["services", "the running stack"].found == "none"
+    data = S3ObjectStore(stack.settings().platform_bucket("data"))
+    assert removed(data) == {DUNA}
+    pages = S3ObjectStore(stack.settings().platform_bucket("checkpoints")).list("wave-that-died/")
+    assert list(pages) == [f"wave-that-died/pages/{DUNA}-2/0000.f16"]
+    with pytest.raises(ClientRemoved), Publications(stack.settings().required("postgres_dsn")) as waves:
+        waves.put_page(DUNA, 1, [an_offer(9)], np.eye(8, dtype=np.float32)[:1])
     assert {line.what for line in left.evidence if line.is_kept} == {"contents of its bucket"}
     assert not added.exists()
     assert stack.clients == CLIENTS
@@ -183,8 +195,15 @@ def test_a_removal_that_was_broken_off_is_finished_by_the_next_and_a_stranger_s_
     known = Enrolments(stack.state).get(DUNA)
     assert known is not None
     assert known.is_removed
+    assert known.is_cleared
+    # As one that was broken off after it was said: the stack is waited for, and what is left is removed.
+    Enrolments(stack.state).put(dataclasses.replace(known, is_cleared=False))
+    with pytest.raises(RemovalUnfinished):
+        Clients(stack.state).add(DUNA, max_examples=None, is_elsewhere=False, out=None)
     assert remove_client(stack.state, DUNA, delete_bucket=True).is_proved
     assert not (stack.state.root / "s3" / "client-duna").exists()
+    assert (cleared := Enrolments(stack.state).get(DUNA))
+    assert cleared.is_cleared
     with pytest.raises(ClientNotEnrolled):
         remove_client(stack.state, "nobody")
 
@@ -194,4 +213,7 @@ def test_one_that_comes_back_gets_keys_of_its_own_again(stack: Stack, clients: C
     assert status(stack, DUNA) == [UNREGISTERED, UNREGISTERED, "registered"]
     assert "supernode-duna" not in stack.pids
     assert limits(S3ObjectStore(stack.settings().platform_bucket("data"))) == {}
+    assert removed(S3ObjectStore(stack.settings().platform_bucket("data"))) == frozenset()
+    with Publications(stack.settings().required("postgres_dsn")) as waves:
+        assert waves.put_page(DUNA, 1, [an_offer(9)], np.eye(8, dtype=np.float32)[:1]).written == 1
     stack.check()

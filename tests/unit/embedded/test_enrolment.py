@@ -18,7 +18,7 @@ from core.errors import ClientNameInvalid
 from deployment.errors import HandoverInvalid
 from embedded.clients import Clients
 from embedded.enrolment import Enrolment, Enrolments
-from embedded.errors import ClientNotEnrolled, EnrolmentFailed, EnrolmentUnreadable
+from embedded.errors import ClientNotEnrolled, EnrolmentFailed, EnrolmentUnreadable, RemovalUnfinished
 from embedded.following import ALL, Failed, Follower
 from embedded.removing import _delete, knows
 from embedded.state import StateFolder, StateLock
@@ -123,7 +123,13 @@ def test_one_that_was_removed_takes_no_part_and_may_come_back(state: StateFolder
     with pytest.raises(ClientNotEnrolled):
         clients.rotate("aurora", out=None)
     assert knows(state, "aurora")
+    before = (state.root / "enrolments" / "aurora.json").read_bytes()
+    with pytest.raises(RemovalUnfinished, match="was broken off"):
+        add(clients, "aurora")
+    assert (state.root / "enrolments" / "aurora.json").read_bytes() == before
+    enrolments.put(dataclasses.replace(enrolments.all()["aurora"], is_cleared=True))
     add(clients, "aurora")
+    assert not enrolments.all()["aurora"].is_cleared
     assert enrolments.clients(["boreal"]) == ("boreal", "aurora")
     assert enrolments.all()["aurora"].revision == 3
 
@@ -180,13 +186,11 @@ def test_keys_that_were_lost_or_a_rotation_that_broke_off_are_made_anew_and_the_
     assert add(clients) == []
 
 
-def test_one_that_comes_back_has_no_key_of_before_even_if_its_removal_broke_off(
-    state: StateFolder, clients: Clients
-) -> None:
+def test_one_that_comes_back_has_no_key_of_before(state: StateFolder, clients: Clients) -> None:
     add(clients)
     before = {path.name: path.read_bytes() for path in clients.secrets("duna")}
     found = Enrolments(state).all()["duna"]
-    Enrolments(state).put(dataclasses.replace(found, is_removed=True, revision=2))
+    Enrolments(state).put(dataclasses.replace(found, is_removed=True, is_cleared=True, revision=2))
     add(clients)
     assert all(path.read_bytes() != before[path.name] for path in clients.secrets("duna"))
 

@@ -13,6 +13,7 @@ from server.enrolments import drop_limits, limits, note_admitted, note_removed, 
 from server.errors import EnrolmentUnreadable
 from server.participation import parts_of
 from server.tracking import ModelVersion, Run
+from server.wave_folder import pages_of
 
 
 def run(key: str, *, start_from: str = "", metrics: Mapping[str, float] | None = None, client: str = "") -> Run:
@@ -98,6 +99,23 @@ def test_who_was_removed_is_named_until_it_is_added_again(tmp_path: Path) -> Non
     for _ in range(2):
         note_admitted(store, "aurora")
     assert removed(store) == {"boreal"}
+
+
+def test_what_a_wave_that_died_has_of_a_client_is_found_and_nothing_of_another(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    for wave, client in (
+        ("wave-1", "duna"),
+        ("wave-2", "duna"),
+        ("wave-1", "duna-2"),
+        ("wave-1", "pages"),
+        ("r", "duna"),
+    ):
+        for name in ("0000.f16", "0000.json"):
+            store.put(f"{wave}/pages/{client}/{name}", b"")
+    store.put("wave-1/order.json", b"")
+    assert sorted(pages_of(store, "duna")) == [
+        f"wave-{wave}/pages/duna/0000.{kind}" for wave in (1, 2) for kind in ("f16", "json")
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"max_examples": true}', b'{"max_examples": 0}', b"[1]"])
