@@ -41,8 +41,7 @@ from server.exchange import ADVERTISING, MASKING, REVEALING, SHARING
 from tests.models import tiny_config, tiny_state
 from tests.unit.clients.test_learning import PRESET, START, product
 from tests.unit.server.federation import RUN
-from tests.unit.server.masked import NAMES, Market, asked
-from tests.unit.server.test_masking import play
+from tests.unit.server.masked import NAMES, Market, asked, play
 
 TaskIdentity.run_id, TaskIdentity.task_id, TaskIdentity.node_id = 1, 1, 1
 EVERYBODY = tuple(NAMES.values())

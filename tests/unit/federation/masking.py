@@ -15,16 +15,27 @@ from federation.masking.participant import Participant, Revealed
 from federation.masking.session import Session, threshold_of
 from federation.masking.unmasking import Unmasking
 from federation.tensors import Tensors
+from tests.models import tiny_config
 
 SESSION = Session("run-1", 1, 1)
 NAMES = ("aurora", "boreal", "cobre", "duna", "espiga")
 STAGES = ("advertise", "share", "mask", "reveal")
 SHAPES = {"matrix": (70, 90), "kernel": (8, 3, 5, 5), "bias": (33,), "log_scale": ()}
+PRIVATE = tiny_config(mode="confidential", privacy="client-level", clip_norm=0.5, noise_multiplier=2.0)
+"""Of a confidential run whose clients add noise."""
 
 
 def drawn(seed: int, scale: float = 0.05) -> Tensors:
     generator = np.random.default_rng(seed)
     return {name: (scale * generator.standard_t(3, shape)).astype(np.float32) for name, shape in SHAPES.items()}
+
+
+def flat(tensors: Tensors) -> np.ndarray:
+    return np.concatenate([tensors[name].ravel() for name in sorted(tensors)]).astype(np.float64)
+
+
+def rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.square(values).mean()))
 
 
 @dataclass

@@ -16,13 +16,16 @@ from clients.masking import accepted, advertise, masked, reveal, share
 from clients.promises import Promises
 from core.errors import TejidoError
 from federation.config import FederationConfig
+from federation.evaluation import Retrieval
+from federation.privacy.clipping import clip
 from federation.strategies import new_strategy
 from federation.tensors import Tensors
 from security.receipt_keys import ReceiptKey
 from server.exchange import ADVERTISING, MASKING, REVEALING, SHARING, Mailbox
 from server.gathering import Roster
 from server.memory import Memory
-from server.rounds import Rounds
+from server.reports import RoundReport, round_report
+from server.rounds import Outcome, Rounds
 from server.selection import Expected
 from tests.unit.server.federation import ECHOED, RUN, crashing, quiet, told
 from tests.unit.server.grid import FakeGrid
@@ -39,6 +42,7 @@ CONFIG = FederationConfig(
     preset="tiny", mode="confidential", clip_norm=1.0, local_epochs=30, deadline_s=0.5, wait_s=0.2, round_retries=0
 )
 Answer = Callable[[Message], Message | None]
+SIZE = sum(array.size for array in STATE.values())
 
 
 def learned(name: str, round_number: int = 1, *, scale: float = 0.03) -> Tensors:
@@ -129,6 +133,33 @@ class Market:
         """Rounds of a run whose clients were admitted already."""
         roster = Roster(Mailbox(self.grid), config, EXPECTED, quiet, admitted=set(EXPECTED.products))
         return Rounds(RUN, roster.mailbox, roster, new_strategy(config))
+
+
+def play(market: Market, config: FederationConfig = CONFIG, *, round_number: int = 1) -> Outcome:
+    return market.rounds(config).play(STATE, Memory(), round_number=round_number)
+
+
+def flat(tensors: Tensors) -> np.ndarray:
+    return np.concatenate([tensors[name].ravel().astype(np.float64) for name in sorted(tensors)])
+
+
+def plain_mean(names: Any, *, clip_norm: float = 1.0) -> np.ndarray:
+    """Of the clipped updates of these clients, all alike."""
+    return np.asarray(np.mean([flat(clip(learned(name), clip_norm * (1 - 1e-5))) for name in names], axis=0))
+
+
+def moved(outcome: Outcome) -> np.ndarray:
+    return np.asarray(flat(outcome.total.new_state()) - flat(STATE))
+
+
+def counted(outcome: Outcome) -> set[str]:
+    return {name for name, found in outcome.total.contributions.items() if found.fate == "accepted"}
+
+
+def report_of(outcome: Outcome) -> RoundReport:
+    value = np.ones(1)
+    val = Retrieval(1, value, value, value)
+    return round_report(1, outcome, val, recall_by_client={}, seconds=1.0, evaluation_s=0.0)
 
 
 def asked(kind: str, round_number: int = 1, attempt: int = 1, **records: Mapping[str, Any]) -> Message:

@@ -12,8 +12,8 @@ from flwr.app import Message
 
 from federation.privacy.clipping import clip
 from server.exchange import REVEALING
-from tests.unit.server.masked import NAMES, STATE, Market, coordinate, learned
-from tests.unit.server.test_masking import TERMS, flat, plain_mean
+from tests.unit.server.masked import NAMES, STATE, Market, coordinate, flat, learned, plain_mean
+from tests.unit.server.test_masking_traffic import TERMS
 
 PLACES = (100, 4900)
 """Where in an update eight values in a row are looked for."""
