@@ -132,7 +132,7 @@ def test_stopping_takes_no_longer_than_one_look(notices: IndexNotices) -> None:
     assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize("url", [None, "valkey://127.0.0.1:9/0", "nothing"])
+@pytest.mark.parametrize("url", [None, "valkey://127.0.0.1:9/0", "http://127.0.0.1:9/0"])
 def test_whoever_cannot_announce_goes_on_at_once(url: str | None) -> None:
     began = time.monotonic()
     announce_index(Settings(_env_file=None, valkey_url=SecretStr(url) if url else None), 7)
