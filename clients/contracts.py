@@ -29,15 +29,16 @@ class Contracts:
 
     Args:
         folder: of its receipts, whose key signs.
+        name: of the client.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._root, self._folder = folder, folder / CONTRACTS
+    def __init__(self, folder: Path, name: str) -> None:
+        self._root, self._folder, self._name = folder, folder / CONTRACTS, name
 
     @classmethod
     def of(cls, settings: Settings) -> Contracts:
         """Those of the client whose settings these are."""
-        return cls(receipts_folder(settings))
+        return cls(receipts_folder(settings), settings.required("client_name"))
 
     @property
     def key(self) -> str:
@@ -61,7 +62,7 @@ class Contracts:
         """
         path = self._folder / f"{signed.sha256}.json"
         with self._locked() as key:
-            signature = key.sign(signed.text.encode(), CONTRACT)
+            signature = key.sign(signed.of_client(self._name), CONTRACT)
             told = {"sha256": signed.sha256, "key": key.public, "signature": signature}
             if not path.exists():
                 at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -84,7 +85,7 @@ class Contracts:
             return
         require_key(self._root)
         key = ReceiptKey.open(self._root)
-        found = [_verified(path, key) for path in paths]
+        found = [_verified(path, key, self._name) for path in paths]
         yield from sorted(found, key=lambda entry: str(entry["at"]))
 
     @contextmanager
@@ -100,11 +101,11 @@ class Contracts:
             ) from None
 
 
-def _verified(path: Path, key: ReceiptKey) -> dict[str, Any]:
+def _verified(path: Path, key: ReceiptKey, name: str) -> dict[str, Any]:
     try:
         kept = json.loads(path.read_text())
         signed = SignedContract.of({TEXT: kept["contract"], SIGNATURE: kept["operator"]})
-        if signed.sha256 != path.stem or not key.has_signed(signed.text.encode(), kept["signature"], CONTRACT):
+        if signed.sha256 != path.stem or not key.has_signed(signed.of_client(name), kept["signature"], CONTRACT):
             raise ValueError
         return {
             "at": kept["at"],

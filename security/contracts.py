@@ -109,6 +109,10 @@ class SignedContract:
             wrong = (f"{'.'.join(map(str, told['loc'])) or 'it'}: {told['msg']}" for told in error.errors())
             raise ContractUnreadable("; ".join(wrong)[:300]) from None
 
+    def of_client(self, name: str) -> bytes:
+        """What a client signs: the contract with its own name, so that no other can send its signature as its own."""
+        return json.dumps([name, self.text]).encode()
+
     @property
     def sha256(self) -> str:
         """Names it."""

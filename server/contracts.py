@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from catalog.objects import ObjectStore
@@ -31,7 +32,8 @@ Draft = Callable[[str, str], Contract]
 
 def training_contract(run: str, config: FederationConfig, *, limit_s: float) -> Draft:
     """Of a federated run that takes ``limit_s`` at most."""
-    terms = Terms.model_validate({name: config.to_run_config()[name] for name in _names()})
+    told = config.to_run_config()
+    terms = Terms.model_validate({field.alias: told[str(field.alias)] for field in Terms.model_fields.values()})
     return _draft(run, config.purpose, terms, config.update_bytes, limit_s)
 
 
@@ -40,7 +42,7 @@ def publishing_contract(run: str, *, limit_s: float) -> Draft:
     return _draft(run, WAVE, None, FederationConfig.update_bytes, limit_s)
 
 
-def signed_settings(contract: Contract, key: Any) -> RunConfig:
+def signed_settings(contract: Contract, key: Path | None) -> RunConfig:
     """What a run carries: the contract, and its signature by the operator's key file (None: unsigned)."""
     text = contract.text()
     return {TEXT: text, SIGNATURE: sign(key, text) if key else ""}
@@ -65,7 +67,7 @@ class RunContract:
     def hear(self, client: str, told: Mapping[str, object]) -> str:
         """Keep a client's signature; returns why it is none, or ""."""
         key, signature = str(told.get("key", "")), str(told.get("signature", ""))
-        if not verifies(key, self.signed.text.encode(), signature, CONTRACT):
+        if not verifies(key, self.signed.of_client(client), signature, CONTRACT):
             return "it has not signed the run's contract"
         known = {"key": key, "signature": signature}
         if self.signatures.get(client) != known:
@@ -92,7 +94,7 @@ def kept_contracts(store: ObjectStore, run: str) -> list[dict[str, Any]]:
         kept = json.loads(store.get(name))
         signed = SignedContract.of({TEXT: kept["text"], SIGNATURE: kept["operator"]})
         holds = {
-            client: verifies(told["key"], signed.text.encode(), told["signature"], CONTRACT)
+            client: verifies(told["key"], signed.of_client(client), told["signature"], CONTRACT)
             for client, told in kept["clients"].items()
         }
         found.append(
@@ -116,7 +118,3 @@ def _draft(run: str, purpose: str, terms: Terms | None, update_bytes: int, limit
         )
 
     return draft
-
-
-def _names() -> list[str]:
-    return [name.replace("_", "-") for name in Terms.model_fields]

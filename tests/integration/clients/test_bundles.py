@@ -12,6 +12,7 @@ import pytest
 from clients.contracts import Contracts
 from embedded.environments import policy_path
 from embedded.stack import Stack
+from security.contracts import SignedContract
 from security.receipt_keys import CONTRACT, verifies
 from tests.integration.clients.apps import Probe
 from tests.integration.clients.conftest import CLIENTS
@@ -57,6 +58,11 @@ def heard(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, H
     return found
 
 
+def signed_by(client: str, kept: dict[str, Any]) -> bytes:
+    """What a client has signed of a contract that it keeps."""
+    return SignedContract.of({"contract": kept["text"], "contract-signature": ""}).of_client(client)
+
+
 @pytest.mark.parametrize("run", ["unsigned", "altered"])
 def test_a_bundle_that_the_operator_did_not_sign_just_so_is_never_loaded(heard: dict[str, Heard], run: str) -> None:
     refusals = {name: answer["refusal"] for name, answer in heard[run].said.items()}
@@ -88,7 +94,7 @@ def test_one_that_is_signed_is_loaded_and_each_client_signs_the_contract_too(
         (kept,) = [told for told in Contracts.of(stack.client_settings(name)).read()
                    if told["contract"]["run"] == "probe"]  # fmt: skip
         assert (kept["sha256"], kept["is_signed"]) == (said["contract"]["sha256"], True)
-        assert verifies(said["contract"]["key"], kept["text"].encode(), said["contract"]["signature"], CONTRACT)
+        assert verifies(said["contract"]["key"], signed_by(name, kept), said["contract"]["signature"], CONTRACT)
         keys.add(said["contract"]["key"])
     assert len(keys) == BOTH
 

@@ -20,25 +20,25 @@ def kept_in(folder: Path) -> list[Path]:
 
 def test_a_contract_is_signed_alike_and_kept_once(tmp_path: Path) -> None:
     first, other = signed(contract()), signed(contract(rounds=3))
-    told = Contracts(tmp_path).sign(first)
-    assert Contracts(tmp_path).sign(first) == told
-    assert Contracts(tmp_path).sign(other)["key"] == told["key"]
-    assert {entry["sha256"] for entry in Contracts(tmp_path).read()} == {first.sha256, other.sha256}
+    told = Contracts(tmp_path, "aurora").sign(first)
+    assert Contracts(tmp_path, "aurora").sign(first) == told
+    assert Contracts(tmp_path, "aurora").sign(other)["key"] == told["key"]
+    assert {entry["sha256"] for entry in Contracts(tmp_path, "aurora").read()} == {first.sha256, other.sha256}
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in kept_in(tmp_path))
 
 
 def test_who_has_signed_nothing_has_no_contracts_and_gets_no_key_by_looking(tmp_path: Path) -> None:
-    assert list(Contracts(tmp_path / "new").read()) == []
+    assert list(Contracts(tmp_path / "new", "aurora").read()) == []
     assert not (tmp_path / "new").exists()
 
 
 def test_a_key_that_was_lost_is_not_replaced_in_silence(tmp_path: Path) -> None:
-    Contracts(tmp_path).sign(signed(contract()))
+    Contracts(tmp_path, "aurora").sign(signed(contract()))
     (tmp_path / "receipts.key").unlink()
     with pytest.raises(ReceiptsDamaged, match="lost their key"):
-        list(Contracts(tmp_path).read())
+        list(Contracts(tmp_path, "aurora").read())
     with pytest.raises(ReceiptsDamaged, match="lost their key"):
-        Contracts(tmp_path).sign(signed(contract(rounds=3)))
+        Contracts(tmp_path, "aurora").sign(signed(contract(rounds=3)))
     with pytest.raises(ReceiptsDamaged, match="lost their key"):
         Receipts(tmp_path).append({"round": 1})
     assert not (tmp_path / "receipts.key").exists()
@@ -48,16 +48,16 @@ def test_where_receipts_have_lost_their_key_no_contract_is_signed_by_another(tmp
     Receipts(tmp_path).append({"round": 1})
     (tmp_path / "receipts.key").unlink()
     with pytest.raises(ReceiptsDamaged, match="lost their key"):
-        Contracts(tmp_path).sign(signed(contract()))
+        Contracts(tmp_path, "aurora").sign(signed(contract()))
     with pytest.raises(ReceiptsDamaged, match="lost their key"):
-        _ = Contracts(tmp_path).key
+        _ = Contracts(tmp_path, "aurora").key
     assert not (tmp_path / "receipts.key").exists()
-    assert not list(Contracts(tmp_path).read())
+    assert not list(Contracts(tmp_path, "aurora").read())
 
 
 @pytest.mark.parametrize("change", ["contract", "signature", "operator", "at the name", "no JSON"])
 def test_a_copy_that_was_changed_is_named(tmp_path: Path, change: str) -> None:
-    Contracts(tmp_path).sign(signed(contract()))
+    Contracts(tmp_path, "aurora").sign(signed(contract()))
     (path,) = kept_in(tmp_path)
     kept = json.loads(path.read_text())
     if change == "at the name":
@@ -71,4 +71,4 @@ def test_a_copy_that_was_changed_is_named(tmp_path: Path, change: str) -> None:
     else:
         path.write_text(json.dumps(kept | {"signature": "00" * 64}))
     with pytest.raises(ReceiptsDamaged, match=path.name):
-        list(Contracts(tmp_path).read())
+        list(Contracts(tmp_path, "aurora").read())

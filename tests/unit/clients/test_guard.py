@@ -17,6 +17,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from clients.contracts import Contracts
 from clients.guard import OURS, Guard, content_bytes
+from security.contracts import SignedContract
 from security.receipt_keys import CONTRACT, verifies
 from tests.test_architecture import PARTS
 from tests.unit.security.contracts import TERMS, contract
@@ -58,7 +59,7 @@ def guarding(policy: Path, asked: Message, **terms: Any) -> Guard:
     """A guard of a message of a run with these terms."""
     is_publishing = asked.metadata.message_type == "query.publish"
     text = contract(bundle=SHA256, until=FOREVER, is_publishing=is_publishing, **terms).text()
-    kept = Contracts(policy.parent / "receipts")
+    kept = Contracts(policy.parent / "receipts", "aurora")
     return Guard(policy, kept, asked, {"contract": text, "contract-signature": ""})
 
 
@@ -137,15 +138,16 @@ def test_what_is_allowed_goes_with_the_client_s_signature_and_the_contract_is_ke
         told = reply.content.config_records["contract"]
         text = guard.run_config["contract"]
         assert told["sha256"] == hashlib.sha256(text.encode()).hexdigest()
-        assert verifies(str(told["key"]), text.encode(), str(told["signature"]), CONTRACT)
-    (kept,) = Contracts(policy.parent / "receipts").read()
+        said = SignedContract.of(guard.run_config).of_client("aurora")
+        assert verifies(str(told["key"]), said, str(told["signature"]), CONTRACT)
+    (kept,) = Contracts(policy.parent / "receipts", "aurora").read()
     assert (kept["sha256"], kept["contract"]["run"], kept["is_signed"]) == (told["sha256"], "run", False)
 
 
 def test_nothing_is_signed_that_is_refused(policy: Path) -> None:
     reply, _ = answer(asking(policy, trainable="full"))
     assert "contract" not in reply.content.config_records
-    assert not list(Contracts(policy.parent / "receipts").read())
+    assert not list(Contracts(policy.parent / "receipts", "aurora").read())
 
 
 def test_a_contract_that_cannot_be_kept_lets_nothing_in(policy: Path) -> None:

@@ -56,7 +56,7 @@ def test_a_simulation_has_none(tmp_path: Path) -> None:
 def test_every_client_s_signature_is_kept(tmp_path: Path) -> None:
     run = of(tmp_path)
     for client in ("boreal", "aurora"):
-        told = Contracts(tmp_path / client).sign(run.signed)
+        told = Contracts(tmp_path / client, client).sign(run.signed)
         assert run.hear(client, told) == ""
     (kept,) = kept_contracts(run.store, "run")
     assert kept["clients"] == {"aurora": True, "boreal": True}
@@ -76,15 +76,16 @@ def test_what_is_no_signature_is_told(tmp_path: Path, told: dict[str, object]) -
 
 def test_the_signature_of_another_contract_counts_for_nothing(tmp_path: Path) -> None:
     run, other = of(tmp_path), of(tmp_path, config=FederationConfig(preset="tiny", rounds=5))
-    assert run.hear("aurora", Contracts(tmp_path / "aurora").sign(other.signed))
-    # Nor does one that the same key made for something else.
-    told = Contracts(tmp_path / "aurora").sign(run.signed)
+    assert run.hear("aurora", Contracts(tmp_path / "aurora", "aurora").sign(other.signed))
+    # Nor does one that another client made, or the same key for something else.
+    assert run.hear("boreal", Contracts(tmp_path / "aurora", "aurora").sign(run.signed))
+    told = Contracts(tmp_path / "aurora", "aurora").sign(run.signed)
     assert run.hear("aurora", told | {"signature": told["signature"][::-1]})
 
 
 def test_one_that_was_changed_afterwards_does_not_hold(tmp_path: Path) -> None:
     run = of(tmp_path)
-    run.hear("aurora", Contracts(tmp_path / "aurora").sign(run.signed))
+    run.hear("aurora", Contracts(tmp_path / "aurora", "aurora").sign(run.signed))
     (name,) = run.store.list("run/contracts/")
     run.store.put(name, run.store.get(name).replace(b"Try.", b"Tri."))
     (kept,) = kept_contracts(run.store, "run")
