@@ -139,8 +139,8 @@ def _use_the_api(stack: Stack, folder: Path, found: Evidence) -> None:
             found.used[f"refresh token {number}"] = pair["refresh_token"]
         bearer = {"Authorization": f"Bearer {tokens[1]['access_token']}"}
         assert http.get("/facets", headers=bearer).status_code != 401
-        # Who sends this is shown the word that cannot be read, by the lexer or by the parser, as the password happens to
-        # be; the log, which others read, is not.
+        # Who sends this is shown the word that cannot be read; the log, which others read, is not. Whether the lexer or
+        # the parser refuses it depends on its characters.
         unread = http.post("/graphql", json={"query": password}, headers=bearer)
         assert unread.is_error or "errors" in unread.json(), unread.text
         wrong = {
