@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -358,7 +359,7 @@ def picture(api: httpx.Client, tmp_path: Path) -> tuple[Path, str]:
     return path, file["productDisplayName"]
 
 
-def true_count(api: httpx.Client, chosen: dict[str, list[str]]) -> int:
+def true_count(api: httpx.Client, chosen: dict[str, Any]) -> int:
     query = "query ($f: FileFilter) { files(first: 100, filter: $f) { totalCount edges { node { id } } } }"
     answer = api.post("/graphql", json={"query": query, "variables": {"f": chosen}}).json()["data"]["files"]
     return int(answer["totalCount"])
