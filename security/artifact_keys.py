@@ -33,7 +33,7 @@ from security.errors import ArtifactKeyMissing, ArtifactKeyUnreadable, ArtifactR
 from security.signing_keys import locked
 
 WRAPPING, SIGNING, TRUSTED = "wrapping.keys", "signing.key", "trusted.keys"
-AGAIN = "\0again"
+AGAIN = " again"
 """Ends the purpose of a signature by a later key."""
 SIGNATURE = re.compile(rb"ed25519 ([0-9a-f]{16}) ([0-9a-f]{128})\n")
 
