@@ -117,34 +117,6 @@ def test_flipped_byte_in_a_checkpoint_stops_a_run_that_would_go_on(settings: Set
     assert run_federation(settings, CONFIG, run, NoProgress()) == result
 
 
-def test_run_is_read_at_each_step_of_a_rotation_and_then_by_the_new_keys_alone(
-    settings: Settings, result: dict[str, Any]
-) -> None:
-    stores, run = open_stores(settings), result["run_id"]
-    folder = RunFolder(stores.checkpoints, run, stores.seals)
-    signed = {name: stores.checkpoints.get(f"{run}/{name}") for name in ("state.json", "result.json", "result.sig")}
-    told = rotate_artifacts(settings, rewrap_only=False, retire=False)
-    # The marker and the result of each run.
-    assert told["resigned"]["checkpoints"] >= 2
-    assert told["resigned"]["models"] >= 1
-    assert (folder.last(), folder.believed_result()) != (None, None)
-    told = rotate_artifacts(settings, rewrap_only=False, retire=True)
-    assert (told["resigned"]["checkpoints"], told["resigned"]["models"]) == (0, 0)
-    assert told["distrusted"] >= 1
-    assert (last := folder.last()) is not None
-    assert last.round == 2
-    assert run_federation(settings, CONFIG, run, NoProgress()) == result
-    assert {name: stores.checkpoints.get(f"{run}/{name}") for name in signed} == signed
-    for name, read in {"state.json": folder.last, "result.json": folder.believed_result}.items():
-        later = f"{run}/{name}{RESIGNED}"
-        kept = stores.checkpoints.get(later)
-        stores.checkpoints.delete(later)
-        with pytest.raises(ArtifactRefused, match="whom nobody trusts"):
-            read()
-        stores.checkpoints.put(later, kept)
-        assert read() is not None
-
-
 def test_each_client_has_signed_receipts_of_what_it_sent(stack: Stack, result: dict[str, Any]) -> None:
     sent = {name: list(receipts_of(stack.client_settings(name)).read()) for name in CLIENTS}
     of_run = {name: [r for r in found if r["run"] == result["run_id"]] for name, found in sent.items()}
@@ -184,6 +156,34 @@ def test_mlflow_has_one_step_a_round_and_a_model_version_without_pickle(
         ("manifest", "json"), ("model", "key"), ("model", "sealed"), ("model-card", "md"),
         ("trained", "key"), ("trained", "sealed"),
     ]  # fmt: skip
+
+
+def test_run_is_read_at_each_step_of_a_rotation_and_then_by_the_new_keys_alone(
+    settings: Settings, result: dict[str, Any]
+) -> None:
+    stores, run = open_stores(settings), result["run_id"]
+    folder = RunFolder(stores.checkpoints, run, stores.seals)
+    signed = {name: stores.checkpoints.get(f"{run}/{name}") for name in ("state.json", "result.json", "result.sig")}
+    told = rotate_artifacts(settings, rewrap_only=False, retire=False)
+    # The marker and the result of each run.
+    assert told["resigned"]["checkpoints"] >= 2
+    assert told["resigned"]["models"] >= 1
+    assert (folder.last(), folder.believed_result()) != (None, None)
+    told = rotate_artifacts(settings, rewrap_only=False, retire=True)
+    assert (told["resigned"]["checkpoints"], told["resigned"]["models"]) == (0, 0)
+    assert told["distrusted"] >= 1
+    assert (last := folder.last()) is not None
+    assert last.round == 2
+    assert run_federation(settings, CONFIG, run, NoProgress()) == result
+    assert {name: stores.checkpoints.get(f"{run}/{name}") for name in signed} == signed
+    for name, read in {"state.json": folder.last, "result.json": folder.believed_result}.items():
+        later = f"{run}/{name}{RESIGNED}"
+        kept = stores.checkpoints.get(later)
+        stores.checkpoints.delete(later)
+        with pytest.raises(ArtifactRefused, match="whom nobody trusts"):
+            read()
+        stores.checkpoints.put(later, kept)
+        assert read() is not None
 
 
 def test_preflight_counts_the_clients_online(settings: Settings, catalogue: dict[str, Any]) -> None:

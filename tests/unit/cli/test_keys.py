@@ -166,3 +166,32 @@ def test_one_command_where_the_keys_are_one_s_own_adds_both_and_another_retires_
     told = rotate_artifacts(settings, rewrap_only=False, retire=True)
     assert (told["retired"], told["distrusted"]) == (1, 1)
     assert (len(keys.trusted()), len(keys.wrapping_keys())) == (1, 1)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_rotation_that_was_killed_while_all_was_renewed_goes_on_with_the_same_keys(
+    sealing: tuple[Settings, list[str]], monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    settings, _ = sealing
+    keys = ArtifactKeys(Path(settings.required("artifact_keys_dir")))
+
+    def killed(_: Settings) -> dict[str, dict[str, int]]:
+        raise KeyboardInterrupt
+
+    for _ in range(1 + again):
+        with monkeypatch.context() as patched:
+            patched.setattr("cli.keys.rotate_artifacts.renew_all", killed)
+            with pytest.raises(KeyboardInterrupt):
+                rotate_artifacts(settings, rewrap_only=False, retire=False)
+    signer, wrapping = keys.signer, keys.wrapping_keys()
+    assert len(wrapping) == len(keys.trusted()) == 2
+    told = rotate_artifacts(settings, rewrap_only=False, retire=False)
+    assert told["went_on"]
+    assert (keys.signer, keys.wrapping_keys()) == (signer, wrapping)
+    with monkeypatch.context() as patched:
+        patched.setattr("cli.keys.rotate_artifacts.renew_all", killed)
+        with pytest.raises(KeyboardInterrupt):
+            rotate_artifacts(settings, rewrap_only=False, retire=True)
+    assert len(keys.trusted()) == 2
+    rotate_artifacts(settings, rewrap_only=False, retire=True)
+    assert (keys.signer, keys.wrapping_keys(), len(keys.trusted())) == (signer, wrapping[:1], 1)
