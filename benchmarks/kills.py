@@ -30,7 +30,7 @@ from benchmarks.deployed import CLIENTS, federation_run, running
 from benchmarks.reporting import Bar, report
 from embedded.errors import EmbeddedError
 from embedded.stack import Stack
-from embedded.sweep import processes_of_service
+from embedded.sweep import processes_of_service, tasks_of_service
 from server.checkpoints import RunFolder
 from server.stores import open_stores
 
@@ -43,7 +43,6 @@ SETTINGS = {
     # All three in every round: only then is there one final state.
     "quorum": 1.0, "min-clients": 3, "wait-s": 150.0, "deadline-s": 150.0,
 }  # fmt: skip
-COORDINATOR = "flwr-serverapp"
 
 
 @dataclass
@@ -173,13 +172,13 @@ class Bench:
     def _kill(self, victim: str, after_s: float, over: threading.Event) -> None:
         if over.wait(after_s):
             return
-        slug = "superlink" if victim == "coordinator" else victim
-        for process in list(processes_of_service(self.stack.state.stack_id, slug)):
+        # Of the coordinator only the process of the run: what forks it lives on, as a supervisor sees to.
+        find = tasks_of_service if victim == "coordinator" else processes_of_service
+        for process in list(find(self.stack.state.stack_id, victim)):
             with contextlib.suppress(psutil.Error):
                 line = " ".join(process.cmdline())
-                if victim != "coordinator" or COORDINATOR in line:
-                    print(f"  kill -9 {process.pid} {line[:90]}", file=sys.stderr)
-                    process.kill()
+                print(f"  kill -9 {process.pid} {line[:90]}", file=sys.stderr)
+                process.kill()
 
 
 def holds(played: Played, alone: Played) -> bool:

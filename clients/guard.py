@@ -13,7 +13,6 @@ that finds none of our modules loaded, as without it.
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,10 +26,10 @@ from clients.contracts import Contracts
 from clients.peers import SHARING, check_peers
 from core.errors import TejidoError
 from core.settings import load_settings
+from federation.forking import forget_our_modules
 from security.contracts import SignedContract
 from security.policy import Asked, check, check_size, read_policy
 
-OURS = ("core", "clients", "security")
 SIGNED = "contract"
 """The record of a reply that holds the client's signature."""
 PUBLISHING = "query.publish"
@@ -140,12 +139,6 @@ def stand_between(guard: Guard) -> None:
     steps["pull_task_input"] = pull_task_input
     steps["install_from_fab"] = install_from_fab
     steps["get_load_client_app_fn"] = get_load_client_app_fn
-
-
-def forget_our_modules() -> None:
-    """The bundle brings its own, which may be newer: what is imported from now on is that."""
-    for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
-        del sys.modules[name]
 
 
 def _value_bytes(value: object) -> int:

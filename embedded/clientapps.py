@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from embedded.ports import LOOPBACK, Port
 from embedded.process import Command
-from embedded.service import PROBE_S, ServiceDefaults
+from embedded.service import ServiceDefaults, listens
 from embedded.supernode import SuperNode
 
 
@@ -55,8 +54,4 @@ class ClientApps(ServiceDefaults):
 
     def is_ready(self) -> bool:
         """Whether its health service listens."""
-        try:
-            socket.create_connection((LOOPBACK, self.port.number), timeout=PROBE_S).close()
-        except OSError:
-            return False
-        return True
+        return listens(self.port.number)

@@ -11,6 +11,7 @@ from embedded.airflow import AirflowDatabase, AirflowHome, AirflowProcess, airfl
 from embedded.api import Api
 from embedded.catalogue import CatalogueStores
 from embedded.clientapps import ClientApps
+from embedded.coordinator import Coordinator
 from embedded.environments import (
     api_env_path,
     bundle_key_path,
@@ -181,8 +182,9 @@ def lay_out(
         steps.append(AirflowDatabase(home=home))
         services += airflow_processes(home)
     if parts.federation:
-        superlink = SuperLink(state=state, port=port("Flower SuperLink", 8000), platform_env=platform_env_path(state))
-        services.append(superlink)
+        superlink = SuperLink(state=state, port=port("Flower SuperLink", 8000))
+        runs_port, settings = port("Coordinator", 9190), platform_env_path(state)
+        services += [superlink, Coordinator(superlink=superlink, port=runs_port, platform_env=settings)]
         if parts.gate:
             services.append(Gate(state=state, host=parts.gate, port=port("Gate", 8443), superlink=superlink))
         for i, name in enumerate(names):

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from embedded.sweep import MARK, SERVICE
 
 TAIL_LINES = 15
@@ -84,12 +82,6 @@ class Child:
         """None while it runs; else "ended with exit status 3" or "was killed by SIGKILL"."""
         return describe_end(self._process.poll())
 
-    def has_descendant(self, text: str) -> bool:
-        """Whether a process below this one has ``text`` in its command line."""
-        with contextlib.suppress(psutil.Error):
-            return any(text in _command_line(below) for below in psutil.Process(self.pid).children(recursive=True))
-        return False
-
     def ask_to_end(self, how: signal.Signals) -> None:
         """Send the signal that makes it end in good order."""
         if self._process.poll() is None:
@@ -103,13 +95,6 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-
-
-def _command_line(process: psutil.Process) -> str:
-    # Others below it come and go while one looks.
-    with contextlib.suppress(psutil.Error):
-        return " ".join(process.cmdline())
-    return ""
 
 
 def describe_end(status: int | None) -> str | None:

@@ -103,21 +103,10 @@ class Running:
             if service.slug in self._joining:
                 continue
             _raise_if_ended(service, child)
-            if (
-                service.slug in self._ready
-                and not _is_whole(service, child)
-                # It may be ending as a whole; then how it ended says more.
-                and child.how_it_ended() is None
-            ):
-                raise _crashed(service, child, f"lost its process {service.vital_child}")
 
     def ended(self) -> list[str]:
-        """Slugs of the services that have ended, or lost a process without which they are of no use."""
-        return [
-            service.slug
-            for service, child in self._snapshot()
-            if child.how_it_ended() is not None or (service.slug in self._ready and not _is_whole(service, child))
-        ]
+        """Slugs of the services that have ended."""
+        return [service.slug for service, child in self._snapshot() if child.how_it_ended() is not None]
 
     def restart(self, service: Service, cancel: threading.Event) -> None:
         """Start a service anew, as a supervisor does; what is left of its processes is killed first.
@@ -171,8 +160,7 @@ class Running:
 
     def _await_answer(self, service: Service, child: Child, cancel: threading.Event) -> None:
         until = time.monotonic() + service.deadline_s
-        # Its own process answers before it has started the one below it, whose absence later counts as a crash.
-        while not (service.is_ready() and _is_whole(service, child)):
+        while not service.is_ready():
             _raise_if_ended(service, child)
             if time.monotonic() > until:
                 raise ServiceNotReady(
@@ -190,11 +178,6 @@ def keep_previous(steps: Steps) -> None:
     """Start a new log; the one of the start before is kept beside it."""
     if steps.log.exists():
         steps.log.replace(steps.log.with_suffix(".previous.log"))
-
-
-def _is_whole(service: Service, child: Child) -> bool:
-    """Whether the process below it that the service needs is there, if it needs one."""
-    return not service.vital_child or child.has_descendant(service.vital_child)
 
 
 def _raise_if_ended(service: Service, child: Child) -> None:

@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import signal
+import socket
 import ssl
 import threading
 import urllib.error
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from embedded.errors import PreparationFailed
+from embedded.ports import LOOPBACK
 from embedded.process import Command, last_lines, run_to_end
 from embedded.state import StateFolder
 
@@ -53,10 +55,6 @@ class Service(Protocol):
     def stop_within_s(self) -> float:
         """How long it may take to end before it is killed."""
 
-    @property
-    def vital_child(self) -> str | None:
-        """Text in the command line of a process below it without which it is of no use; None: there is none."""
-
     def prepare(self, steps: Steps) -> None:
         """What must happen before the process starts: files, migrations, registrations."""
 
@@ -78,7 +76,6 @@ class ServiceDefaults:
     deadline_s: float = 60.0
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within_s: float = 5.0
-    vital_child: str | None = None
 
     def prepare(self, steps: Steps) -> None:
         """Nothing."""
@@ -118,6 +115,15 @@ class Steps:
         )
         if how is not None:
             raise PreparationFailed(what, how=how, log=self.log, lines=last_lines(self.log))
+
+
+def listens(port: int) -> bool:
+    """Whether something takes connections on a port of the loopback interface."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=PROBE_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def answers(

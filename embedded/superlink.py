@@ -33,13 +33,9 @@ class SuperLink(ServiceDefaults):
 
     state: StateFolder
     port: Port
-    platform_env: Path
-    """What the ServerApp, which the SuperLink starts, reads its settings from."""
     name: str = "Flower SuperLink"
     slug: str = "superlink"
     deadline_s: float = 90.0
-    # It starts ServerApps through a process of its own; without that, runs would wait for ever.
-    vital_child: str | None = "flower-superexec"
     quiet: Mapping[str, str] = field(default_factory=lambda: QUIET)
 
     @property
@@ -56,6 +52,11 @@ class SuperLink(ServiceDefaults):
     def authority(self) -> Path:
         """The certificate that SuperNodes and the operator trust."""
         return self._tls / "ca.pem"
+
+    @property
+    def executor_secret(self) -> Path:
+        """The file by which what runs its ServerApps is known; made when it is first asked for."""
+        return self.state.secret_file("superexec-coordinator")
 
     @property
     def operator_home(self) -> Path:
@@ -88,9 +89,9 @@ class SuperLink(ServiceDefaults):
             *(str(PROGRAMS / "flower-superlink"), "--host", LOOPBACK, "--port", str(self.port.number), *tls),
             *("--enable-supernode-auth", "--disable-runtime-dependency-installation"),
             *("--database", str(self._database)),
+            *("--isolation", "process", "--superexec-auth-secret-file", str(self.executor_secret)),
         )
-        environment = {**self.quiet, "FLWR_HOME": str(home), "TEJIDO_ENV_FILE": str(self.platform_env)}
-        return Command(arguments, environment, cwd=home)
+        return Command(arguments, {**self.quiet, "FLWR_HOME": str(home)}, cwd=home)
 
     def is_ready(self) -> bool:
         """Whether its health page answers under our certificate."""

@@ -57,6 +57,15 @@ def kill_service(stack_id: str, service: str) -> None:
             process.wait(timeout=GRACE_S)
 
 
+def tasks_of_service(stack_id: str, service: str) -> Iterator[psutil.Process]:
+    """Of a service that runs each task in a process of its own (federation.forking): those processes alone."""
+    for process in processes_of_service(stack_id, service):
+        with contextlib.suppress(psutil.Error):
+            parent = process.parent()
+            if parent and "multiprocessing.forkserver" in " ".join(parent.cmdline()):
+                yield process
+
+
 def processes_of_service(stack_id: str, service: str) -> Iterator[psutil.Process]:
     """Every living process of one service of a stack; PostgreSQL's hide theirs."""
     for process in psutil.process_iter():

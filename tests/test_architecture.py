@@ -42,8 +42,14 @@ FENCES = {
     "cryptography": ("security", "federation/masking"),
     "flwr": (
         *("clients/app.py", "clients/guard.py", "clients/masking.py", "clients/superexec.py"),
-        *("server/app.py", "server/exchange.py", "server/supernodes.py"),
-        *("federation/strategies", "federation/wire.py"),
+        *(
+            "server/app.py",
+            "server/exchange.py",
+            "server/run_process.py",
+            "server/superexec.py",
+            "server/supernodes.py",
+        ),
+        *("federation/forking.py", "federation/strategies", "federation/wire.py"),
     ),
     "airflow": ("dags",),
 }

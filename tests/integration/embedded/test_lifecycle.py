@@ -203,20 +203,6 @@ def test_a_missing_airflow_is_said_before_anything_starts(state_dir: Path, monke
     assert left_over(state_dir) == []
 
 
-def test_a_superlink_without_its_executor_counts_as_crashed(state_dir: Path) -> None:
-    parts = Parts(mlflow=False, airflow=False, api=False)
-    with Stack(state_dir, ["aurora"], parts=parts) as stack:
-        executor = next(
-            process
-            for process in psutil.Process(stack.pids["superlink"]).children(recursive=True)
-            if "flower-superexec" in " ".join(process.cmdline())
-        )
-        executor.kill()
-        crash = crash_of(stack)
-    assert crash.message.startswith("Flower SuperLink lost its process flower-superexec.")
-    assert left_over(state_dir) == []
-
-
 def test_a_client_is_online_again_at_once_after_the_superlink_was_killed(state_dir: Path) -> None:
     parts = Parts(mlflow=False, airflow=False, api=False)
     with Stack(state_dir, ["aurora"], parts=parts) as stack:

@@ -17,7 +17,7 @@ from catalog.store import CatalogueStore
 from core.progress import NoProgress
 from core.settings import ClientBucket, Settings
 from embedded.stack import Stack
-from embedded.sweep import processes_of_service
+from embedded.sweep import tasks_of_service
 from federation.config import FederationConfig
 from server.checkpoints import RunFolder
 from server.course import ROUND_METRIC
@@ -68,9 +68,9 @@ def kill_in_its_second_round(stack: Stack, run: str) -> None:
         time.sleep(0.1)
     command.kill()
     command.wait()
-    for process in list(processes_of_service(stack.state.stack_id, "superlink")):
-        if "flwr-serverapp" in " ".join(process.cmdline()):
-            process.kill()
+    killed = list(tasks_of_service(stack.state.stack_id, "coordinator"))
+    assert len(killed) == 1
+    killed[0].kill()
 
 
 def test_killed_run_goes_on_after_its_last_complete_round_to_the_same_state(stack: Stack, settings: Settings) -> None:

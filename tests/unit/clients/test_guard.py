@@ -16,7 +16,8 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, 
 from flwr.supercore.task_identity import TaskIdentity
 
 from clients.contracts import Contracts
-from clients.guard import OURS, Guard, content_bytes
+from clients.guard import Guard, content_bytes
+from federation.forking import OURS
 from security.contracts import SignedContract
 from security.receipt_keys import CONTRACT, verifies
 from tests.test_architecture import PARTS

@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 from flwr.supercore.constant import TaskType
 
-from clients.superexec import ForkingExecutor
+from clients.superexec import executor as for_clients
+from server.superexec import executor as for_the_coordinator
 
 LOOK = "import sys; sys.exit(sorted(name for name in sys.modules if name.split('.')[0] == 'clients') != {expected})"
 PROGRAM = """\
 import sys
 import clients.superexec as ours
+from federation.forking import forget_main_module
 
 if __name__ == "__main__":
     {forget}
-    executor = ours.ForkingExecutor()
+    executor = ours.executor()
     executor.context.set_forkserver_preload([])
     child = executor.context.Process(target=exec, args=({look!r},))
     child.start()
@@ -27,15 +29,16 @@ if __name__ == "__main__":
 """
 
 
-def test_it_takes_clientapps_only() -> None:
-    types, _ = ForkingExecutor().get_eligible_capacity({TaskType.CLIENT_APP, TaskType.SERVER_APP})
-    assert types == {TaskType.CLIENT_APP}
+def test_each_takes_its_own_kind_only() -> None:
+    both = {TaskType.CLIENT_APP, TaskType.SERVER_APP}
+    assert for_clients().get_eligible_capacity(both) == ({TaskType.CLIENT_APP}, set())
+    assert for_the_coordinator().get_eligible_capacity(both) == ({TaskType.SERVER_APP}, set())
 
 
 @pytest.mark.parametrize(
     ("forget", "expected"),
     [
-        ("ours.forget_main_module()", []),
+        ("forget_main_module()", []),
         (
             "pass",
             [
