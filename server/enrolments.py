@@ -1,7 +1,7 @@
-"""What clients enrolled for, and who was removed, where the coordinator looks before a run: a small object each.
+"""What clients enrolled for, and who was removed, where the coordinator looks: a small object each.
 
 A client without one in ``s3://data/enrolments`` may train on all of its partition; with one in ``s3://data/removed``
-it takes no part, whatever the catalogue names.
+it takes no part, whatever the catalogue names, and none any more in a run that is under way.
 """
 
 from __future__ import annotations
