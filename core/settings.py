@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     artifact_keys_dir: Path | None = None
     """Folder of the keys that models and checkpoints are sealed and opened with; unset: they are plain files."""
     receipts_dir: Path | None = None
-    """In a client's process: where it notes what leaves its machine; ``receipts`` in its cache folder when unset."""
+    """In a client's process: where it notes what leaves its machine; ``receipts`` in its state folder when unset."""
     graphql_introspection: bool = False
     """Whether tools may read the GraphQL schema over the wire; off, as it also helps an attacker."""
     searches_per_minute: int = Field(default=600, ge=0)

@@ -198,6 +198,8 @@ class Clients:
         store_port, superlink = self._addresses(wanted, is_running=is_running)
         store = ObjectStore(state=state, port=store_port, owner=wanted.bucket)
         settings = client_environment(state, store.client_bucket(name))
+        # Its receipts lie below its own state folder; where an older release began them, they stay.
+        del settings["receipts_dir"]
         return Handover(
             name=name,
             bucket=wanted.bucket,

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from clients.receipts import receipts_folder
 from core.errors import ClientNameInvalid
 from core.limits import NO_LIMIT, Limit
 from deployment.errors import HandoverInvalid
 from embedded.clients import Clients
 from embedded.enrolment import Enrolment, Enrolments
+from embedded.environments import read_environment, receipts_dir
 from embedded.errors import ClientNotEnrolled, EnrolmentFailed, EnrolmentUnreadable, RemovalUnfinished
 from embedded.following import ALL, Failed, Follower
 from embedded.removing import _delete, knows
@@ -137,6 +139,23 @@ def test_one_that_was_removed_comes_back_without_its_former_limit(state: StateFo
     enrolments.put(dataclasses.replace(enrolments.all()["duna"], is_removed=True, is_cleared=True))
     add(clients)
     assert enrolments.all()["duna"].max_examples is None
+
+
+def test_receipts_of_a_client_lie_beside_its_caches_or_where_an_older_release_began_them(state: StateFolder) -> None:
+    kept, cached = state.root / "receipts", state.root / "cache" / "duna" / "receipts"
+    assert receipts_dir(state, "duna") == kept
+    (cached / "duna").mkdir(parents=True)
+    assert receipts_dir(state, "duna") == cached
+    (cached / "duna").rename(kept / "duna")
+    assert receipts_dir(state, "duna") == kept
+
+
+def test_a_client_elsewhere_keeps_its_receipts_in_the_folder_that_it_was_given(
+    state: StateFolder, clients: Clients
+) -> None:
+    add(clients)
+    settings = read_environment(state.root / "handover" / "duna" / "client.env")
+    assert receipts_folder(settings) == Path("state") / "receipts" / "duna"
 
 
 def test_one_that_was_removed_takes_no_part_and_may_come_back(state: StateFolder, clients: Clients) -> None:
