@@ -18,10 +18,11 @@ from api.arguments import (
 from api.asked import Asked
 from api.auth import bearer, identity_of
 from api.body import UPLOAD_PATH
-from api.context import services_of
+from api.context import Services, services_of
 from api.cursors import after_file, file_cursor
 from api.errors import RequestInvalid
 from api.rest_models import (
+    Addresses,
     Facet,
     Facets,
     FileParameters,
@@ -29,6 +30,7 @@ from api.rest_models import (
     FilterParameters,
     ImageParameters,
     Product,
+    ProductParameters,
     Refusal,
     SearchAnswer,
     SearchParameters,
@@ -118,8 +120,9 @@ async def files(request: Request, reader: Reader, asked: Annotated[FileParameter
     wanted, rows = await run_sync(services.vocabulary.checked, asked.wanted()), services.files
     # One more than asked for tells whether there are more.
     found = await run_sync(rows.files_after, wanted, last, first + 1)
+    addresses = _addresses(services, asked)
     return Files(
-        files=[Product.of(row) for row in found[:first]],
+        files=await run_sync(lambda: [Product.of(row, addresses) for row in found[:first]]),
         total=await run_sync(rows.count, wanted),
         next_cursor=file_cursor(found[first - 1].id) if len(found) > first else None,
     )
@@ -140,9 +143,13 @@ async def _searched(request: Request, reader: Identity, question: Asked, asked: 
         services.search_limits.admit(reader.subject)
         services.vocabulary.checked(wanted.filter)
         page = services.search.find(question, first=first, after=asked.after, wanted=wanted)
-        return SearchAnswer.of(page, with_cursors=asked.cursors)
+        return SearchAnswer.of(page, with_cursors=asked.cursors, addresses=_addresses(services, asked))
 
     return await run_sync(find)
+
+
+def _addresses(services: Services, asked: ProductParameters) -> Addresses | None:
+    return services.image_urls.of if asked.image_urls else None
 
 
 async def _uploaded(request: Request) -> bytes:

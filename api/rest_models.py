@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.arguments import LISTS, MAX_LIMIT, MAX_TEXT_CHARS, checked_filter, checked_most, checked_score
+from api.live_model import OlderModel
 from api.search import SearchPage, Wanted
 from catalog import store
 from catalog.filters import ProductFilter
 from catalog.index import Variety
+from catalog.index.left_behind import Kind
 
+Addresses = Callable[[int, str], str | None]
+"""A product's id, and where its picture is stored → where a browser can load it; see ImageUrls."""
 ANY_OF = "Only products with one of these values; may be given several times."
 
 
@@ -39,14 +43,22 @@ class FilterParameters(BaseModel):
         return checked_filter({name: getattr(self, name) for name in LISTS}, self.year_from, self.year_to)
 
 
-class FileParameters(FilterParameters):
+class ProductParameters(FilterParameters):
+    """Which products, and what of them."""
+
+    image_urls: bool = Field(
+        default=False, description="Give each product the address of its picture; of a client's it takes a millisecond."
+    )
+
+
+class FileParameters(ProductParameters):
     """A page of the catalogue."""
 
     first: int = Field(default=20, description=f"How many: 1 to {MAX_LIMIT}.")
     after: str | None = Field(default=None, description="The `next_cursor` of the page before.")
 
 
-class SearchParameters(FilterParameters):
+class SearchParameters(ProductParameters):
     """A page of a search."""
 
     first: int = Field(default=20, description=f"How many hits: 1 to {MAX_LIMIT}.")
@@ -89,6 +101,11 @@ class Product(BaseModel):
     id: int
     filename: str
     s3_path: str
+    image_url: str | None = Field(
+        default=None,
+        description="Where a browser can load the picture for some minutes, relative to this API where it serves it; "
+        "null without `image_urls=true`, and where no browser reaches it.",
+    )
     gender: str | None
     master_category: str | None
     sub_category: str | None
@@ -108,9 +125,12 @@ class Product(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of(cls, row: store.FashionFile) -> Product:
-        """The same row, as REST shows it."""
-        return cls.model_validate(row, from_attributes=True)
+    def of(cls, row: store.FashionFile, addresses: Addresses | None = None) -> Product:
+        """The same row, as REST shows it; without addresses nobody asked for them."""
+        product = cls.model_validate(row, from_attributes=True)
+        if addresses is not None:
+            product.image_url = addresses(row.id, row.s3_path)
+        return product
 
 
 class Files(BaseModel):
@@ -125,14 +145,40 @@ class Hit(BaseModel):
     """One product that a search found."""
 
     score: float = Field(description="Cosine similarity to the query, -1 to 1.")
+    index_version: int = Field(description="Where it was found: the live index, or one of `beside`.")
     cursor: str | None = Field(description="Give it as `after` for what follows; null without `cursors=true`.")
     product: Product
+
+
+class BesideIndex(BaseModel):
+    """An older index that answers beside the live one, for products that clients have not embedded anew yet."""
+
+    # pydantic keeps names that begin so to itself, and warns.
+    model_config = ConfigDict(protected_namespaces=())
+
+    index_version: int
+    model_version: str = Field(description="The model that made it; in its own space the query was read once more.")
+    products: int = Field(description="How many products only it holds.")
+    score_error: float | None = Field(
+        description="By how much its scores, brought to the live scale, are off (root mean square); null: not measured."
+    )
+
+    @classmethod
+    def of(cls, older: OlderModel, kind: Kind) -> BesideIndex:
+        """The same, as REST shows it."""
+        straggling = older.straggling
+        return cls(
+            index_version=straggling.version.id,
+            model_version=straggling.version.model_version,
+            products=straggling.products,
+            score_error=straggling.calibration(kind).error,
+        )
 
 
 class SearchAnswer(BaseModel):
     """What a search found, and with what it searched."""
 
-    # pydantic keeps names that begin so to itself, and warns.
+    # As above.
     model_config = ConfigDict(protected_namespaces=())
 
     hits: list[Hit] = Field(description="Best first.")
@@ -145,18 +191,20 @@ class SearchAnswer(BaseModel):
     recall: float | None = Field(description="Share of the ten nearest that such searches find, as last measured.")
     matching: int = Field(description="About how many products pass the filter; exact for one attribute.")
     truncated: bool = Field(description="Cut short: variety is looked for among the nearest 1,000 only.")
+    beside: list[BesideIndex] = Field(description="Older indexes that were searched too.")
     next_cursor: str | None = Field(description="Give it as `after` for the next page; null: this was the last.")
 
     @classmethod
-    def of(cls, page: SearchPage, *, with_cursors: bool = False) -> SearchAnswer:
+    def of(cls, page: SearchPage, *, with_cursors: bool = False, addresses: Addresses | None = None) -> SearchAnswer:
         """The same answer, as REST shows it: the one place that knows how a page becomes JSON."""
         index, answer = page.model.index, page.answer
         return cls(
             hits=[
                 Hit(
                     score=hit.score,
+                    index_version=hit.index_version,
                     cursor=page.cursor(hit.number) if with_cursors else None,
-                    product=Product.of(hit.row),
+                    product=Product.of(hit.row, addresses),
                 )
                 for hit in page.hits
             ],
@@ -169,6 +217,7 @@ class SearchAnswer(BaseModel):
             recall=answer.expected_recall,
             matching=answer.passing,
             truncated=answer.is_cut,
+            beside=[BesideIndex.of(older, page.kind) for older in page.older],
             # After the last that was found, also where that is not shown as it has left the catalogue.
             next_cursor=page.cursor(len(answer.hits) - 1) if page.has_next else None,
         )

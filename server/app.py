@@ -36,14 +36,14 @@ def main(grid: Grid, context: Context) -> None:
 
 def _coordinate(grid: Grid, context: Context, settings: Settings, stores: Stores, folder: RunFolder) -> None:
     try:
+        contract = RunContract.of(context.run_config, stores.checkpoints, folder.name)
         if context.run_config.get("task") == PUBLISH:
-            publish(grid, stores.checkpoints, folder)
+            publish(grid, stores.checkpoints, folder, contract=contract)
             return
         # MLflow and Matplotlib take as long as PyTorch to import, and a wave needs neither.
         from server.coordinator import coordinate
 
         config, commit = FederationConfig.from_run_config(context.run_config), str(context.run_config["code-commit"])
-        contract = RunContract.of(context.run_config, stores.checkpoints, folder.name)
         coordinate(grid, settings, config, folder, commit=commit, contract=contract)
     except TejidoError as error:
         log.error("the run failed", code=error.code, error=str(error))

@@ -2,6 +2,7 @@
 
     <run>/contracts/<sha256>.json   the contract as it is spelt, the operator's signature, and by client its key and
                                     signature; another one for each time that the run was started
+    waves/<wave>/contracts/…        the same of a wave, whose own folder goes when it ends
 
 A client's signature comes with its replies, over the connection that its node's key proves: that is what ties the key
 that signed to the client.
@@ -21,6 +22,7 @@ from federation.config import FederationConfig, RunConfig
 from security.bundles import sign
 from security.contracts import SIGNATURE, TEXT, Contract, SignedContract, Terms
 from security.receipt_keys import CONTRACT, verifies
+from server.wave_folder import PREFIX
 
 FOLDER = "contracts"
 WAVE = "Embed what each client publishes for the model that searches, on its own machine."
@@ -55,7 +57,7 @@ class RunContract:
     signed: SignedContract
     store: ObjectStore
     run: str
-    """The name of its folder."""
+    """The name of the run, or of the wave."""
     signatures: dict[str, dict[str, str]] = field(default_factory=dict)
     """Client → its ``key`` and ``signature``, both in hex."""
 
@@ -72,7 +74,7 @@ class RunContract:
         known = {"key": key, "signature": signature}
         if self.signatures.get(client) != known:
             self.signatures[client] = known
-            self.store.put(f"{self.run}/{FOLDER}/{self.signed.sha256}.json", json.dumps(self.as_dict()).encode())
+            self.store.put(f"{_folder(self.run)}{self.signed.sha256}.json", json.dumps(self.as_dict()).encode())
         return ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -86,11 +88,12 @@ class RunContract:
 
 
 def kept_contracts(store: ObjectStore, run: str) -> list[dict[str, Any]]:
-    """All contracts of a run, the one that ends last last: ``sha256``, ``contract``, ``is_signed`` by the operator, and
-    ``clients``: name → whether its signature holds.
+    """All contracts of a run or a wave, the one that ends last last.
+
+    ``sha256``, ``contract``, ``is_signed`` by the operator, and ``clients``: name → whether its signature holds.
     """
     found = []
-    for name in list(store.list(f"{run}/{FOLDER}/")):
+    for name in list(store.list(_folder(run))):
         kept = json.loads(store.get(name))
         signed = SignedContract.of({TEXT: kept["text"], SIGNATURE: kept["operator"]})
         holds = {
@@ -106,6 +109,10 @@ def kept_contracts(store: ObjectStore, run: str) -> list[dict[str, Any]]:
             }
         )
     return sorted(found, key=lambda entry: str(entry["contract"]["until"]))
+
+
+def _folder(run: str) -> str:
+    return f"waves/{run}/{FOLDER}/" if run.startswith(PREFIX) else f"{run}/{FOLDER}/"
 
 
 def _draft(run: str, purpose: str, terms: Terms | None, update_bytes: int, limit_s: float) -> Draft:

@@ -21,6 +21,7 @@ from server.wave_folder import Order, WaveFolder
 
 if TYPE_CHECKING:
     from catalog.objects import ObjectStore
+    from server.contracts import RunContract
     from server.exchange import Grid, Message
 
 LOOK_EVERY_S = 0.5
@@ -57,6 +58,8 @@ class Wave:
     folder: WaveFolder
     order: Order
     status: RunFolder
+    contract: RunContract | None = None
+    """What clients must have signed; None in a simulation."""
     clients: dict[str, Asked] = field(default_factory=dict)
 
     def run(self) -> dict[str, Any]:
@@ -105,7 +108,10 @@ class Wave:
 
     def _hear(self, client: Client, message: Message | None, reason: str, page: int) -> None:
         asked = self.clients[client.name]
-        failure = read_reply(client, message, reason).failure
+        reply = read_reply(client, message, reason)
+        failure = reply.failure
+        if self.contract and not failure:
+            failure = self.contract.hear(client.name, reply.records.get("contract", {}))
         if failure:
             code = texts(message, "refusal").get("code", "") if message and not message.has_error() else ""
             self._fail(asked, failure, code)
@@ -144,12 +150,14 @@ class Wave:
             asked.state = "failed"
 
 
-def publish(grid: Grid, store: ObjectStore, status: RunFolder) -> dict[str, Any]:
+def publish(
+    grid: Grid, store: ObjectStore, status: RunFolder, *, contract: RunContract | None = None
+) -> dict[str, Any]:
     """Run the wave whose order lies in the folder; its result is also written there."""
     status.take_over()
     folder = WaveFolder(store, status.name, status.seals)
     status.say("publishing", message="asking who publishes")
-    result = Wave(Mailbox(grid), folder, folder.order(), status).run()
+    result = Wave(Mailbox(grid), folder, folder.order(), status, contract).run()
     status.finish(result)
     status.say("completed")
     return result

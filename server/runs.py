@@ -168,16 +168,17 @@ def run_status(settings: Settings, run_key: str) -> dict[str, Any]:
 
 
 def run_contracts(settings: Settings, run_key: str) -> dict[str, Any]:
-    """Under which contracts a run was done, and who has signed them: see `server.contracts.kept_contracts`.
+    """Under which contracts a run or a wave was done, and who has signed them: `server.contracts.kept_contracts`.
 
     Raises:
-        RunUnknown: there is no run of that key.
+        RunUnknown: there is no run of that key, and no wave that anybody has answered.
     """
     store = open_stores(settings).checkpoints
     folder = RunFolder(store, run_key)
-    if folder.about() is None:
+    contracts = kept_contracts(store, folder.name)
+    if not contracts and folder.about() is None:
         raise _unknown(run_key)
-    return {"run_id": folder.name, "contracts": kept_contracts(store, folder.name)}
+    return {"run_id": folder.name, "contracts": contracts}
 
 
 def time_limit_s(config: FederationConfig) -> float:

@@ -107,6 +107,7 @@ def run_wave(
         flower = Flower.of(settings)
         contract = publishing_contract(status.name, limit_s=order.deadline_s + ALLOWANCE_S)
         flower_run = flower.start({"run-key": status.name, "task": "publish"}, contract=contract)
+        log.info("a wave begins", wave=status.name, model_version=order.model_version)
         watch = Watch(flower, flower_run, status, progress, limit_s=order.deadline_s + ALLOWANCE_S)
         result = watch.until_done()
         return {

@@ -3,6 +3,8 @@
 export const ATTRIBUTES = [
   "masterCategory", "articleType", "gender", "baseColour", "brand", "season", "usage", "year", "subCategory", "owner",
 ];
+/** Bounds, each of one year; they stand among the choices as an attribute of one value does. */
+export const YEARS = ["yearFrom", "yearTo"];
 export const NOTHING = Object.freeze({
   text: "", like: null, picture: "", weight: 0.5, without: "", unique: false, varied: false, view: "grid", chosen: {},
 });
@@ -13,6 +15,8 @@ export function fromAddress(search = location.search) {
   const like = Number(given.get("like"));
   const weight = Number(given.get("weight") ?? NOTHING.weight);
   const lists = ATTRIBUTES.map((attribute) => [attribute, [...new Set(given.getAll(attribute).filter(Boolean))]]);
+  const years = YEARS.map((bound) => [bound, [given.get(bound)].filter((year) => /^\d{4}$/.test(year ?? ""))]);
+  const [[from], [to]] = years.map(([, year]) => year);
   return {
     text: given.get("q") ?? "",
     like: Number.isInteger(like) && like > 0 ? like : null,
@@ -22,7 +26,7 @@ export function fromAddress(search = location.search) {
     unique: given.has("unique"),
     varied: given.has("varied"),
     view: given.get("view") === "list" ? "list" : "grid",
-    chosen: Object.fromEntries(lists.filter(([, values]) => values.length)),
+    chosen: Object.fromEntries([...lists, ...(from > to ? [] : years)].filter(([, values]) => values.length)),
   };
 }
 
@@ -38,7 +42,7 @@ export function toAddress(state) {
   say("unique", state.unique && "1");
   say("varied", state.varied && "1");
   say("view", state.view === "list" && "list");
-  for (const attribute of ATTRIBUTES) for (const value of state.chosen[attribute] ?? []) said.append(attribute, value);
+  for (const attribute of [...ATTRIBUTES, ...YEARS]) for (const value of state.chosen[attribute] ?? []) said.append(attribute, value);
   const text = said.toString();
   return text ? `?${text}` : location.pathname;
 }
@@ -50,6 +54,11 @@ export const isHome = (state) => !isQuestion(state) && !Object.keys(state.chosen
 export function toggled(chosen, attribute, value) {
   const before = chosen[attribute] ?? [];
   const after = before.includes(value) ? before.filter((other) => other !== value) : [...before, value];
+  return replaced(chosen, attribute, after);
+}
+
+/** The choices with these values of an attribute and no others; none: without the attribute. */
+export function replaced(chosen, attribute, values) {
   const { [attribute]: _, ...others } = chosen;
-  return after.length ? { ...others, [attribute]: after } : others;
+  return values.length ? { ...others, [attribute]: values } : others;
 }

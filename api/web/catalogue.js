@@ -1,5 +1,6 @@
 // Questions to the catalogue: a page of a search or of browsing, and the counts beside it.
 
+import { ATTRIBUTES, YEARS } from "./address.js";
 import { ask } from "./client.js";
 
 const FIRST = 24;
@@ -41,9 +42,10 @@ export async function fetchPage(state, { after = null, picture = null, signal })
 
 /** What could be chosen besides, for each attribute of which something is: counted as if nothing of it were. */
 export async function fetchAlternatives(chosen, signal) {
-  const counted = Object.keys(chosen).map(async (attribute) => {
-    const { [attribute]: _, ...others } = chosen;
-    const { facets } = await ask(COUNT, { filter: filterOf(others) }, { signal });
+  const narrowed = ATTRIBUTES.filter((attribute) => narrowing(attribute).some((name) => chosen[name]));
+  const counted = narrowed.map(async (attribute) => {
+    const others = Object.entries(chosen).filter(([name]) => !narrowing(attribute).includes(name));
+    const { facets } = await ask(COUNT, { filter: filterOf(Object.fromEntries(others)) }, { signal });
     return facets.find((facet) => facet.attribute === attribute);
   });
   return (await Promise.all(counted)).filter(Boolean);
@@ -51,4 +53,10 @@ export async function fetchAlternatives(chosen, signal) {
 
 export const fetchProduct = async (id) => (await ask(ONE, { id })).file;
 
-export const filterOf = (chosen) => (Object.keys(chosen).length ? chosen : null);
+const narrowing = (attribute) => (attribute === "year" ? ["year", ...YEARS] : [attribute]);
+
+/** The choices as the API takes them. */
+export function filterOf(chosen) {
+  const filter = Object.entries(chosen).map(([name, values]) => [name, YEARS.includes(name) ? Number(values[0]) : values]);
+  return filter.length ? Object.fromEntries(filter) : null;
+}

@@ -1,8 +1,9 @@
 // What the results can be narrowed down to: chips with true counts, and the row of those that are chosen.
 
-import { ATTRIBUTES } from "./address.js";
+import { ATTRIBUTES, YEARS } from "./address.js";
 import { $, make } from "./dom.js";
 import { inNumbers, valueName, word } from "./words.js";
+import { bounds } from "./years.js";
 
 const SHOWN = 8;
 const OPEN_AT_FIRST = new Set(["masterCategory", "articleType", "gender", "baseColour"]);
@@ -12,10 +13,12 @@ const unfolded = new Set(); // attributes of which every value is shown
 
 let shown = { facets: [], chosen: {} };
 let choose = () => {};
+let replace = () => {};
 
-/** `onChoose(attribute, value)` is called when a chip is pressed, `onClear()` when all shall go. */
-export function startFacets({ onChoose, onClear }) {
+/** `onChoose(attribute, value)`: a chip is pressed; `onReplace(attribute, values)`: these and no others; `onClear()`: none. */
+export function startFacets({ onChoose, onReplace, onClear }) {
   choose = onChoose;
+  replace = onReplace;
   $("clear").onclick = onClear;
   $("filters-open").onclick = () => openSheet(!isSheetOpen());
   $("filters-close").onclick = () => openSheet(false);
@@ -24,11 +27,18 @@ export function startFacets({ onChoose, onClear }) {
 /** Draw the chips: `facets` as the API counts them, `chosen` attribute → values. */
 export function drawFacets(facets, chosen) {
   shown = { facets, chosen };
-  const focused = document.activeElement?.dataset.chip;
+  const before = document.activeElement;
   const byName = new Map(facets.map(({ attribute, values }) => [attribute, values]));
   $("facets").replaceChildren(...ATTRIBUTES.map((attribute) => group(attribute, byName.get(attribute) ?? [])).filter(Boolean));
   drawChosen(chosen);
-  if (focused) document.querySelector(`#facets [data-chip="${CSS.escape(focused)}"]`)?.focus();
+  if (before?.dataset.chip) refocus(before);
+}
+
+function refocus(before) {
+  const again = document.querySelector(`#facets [data-chip="${CSS.escape(before.dataset.chip)}"]`);
+  // What somebody is writing meanwhile stays.
+  if (again && before.matches("input") && before.value !== before.defaultValue) again.value = before.value;
+  again?.focus();
 }
 
 export const redrawFacets = () => drawFacets(shown.facets, shown.chosen);
@@ -47,13 +57,15 @@ function group(attribute, counted) {
   const chosen = shown.chosen[attribute] ?? [];
   const known = new Set(counted.map(({ value }) => value));
   const values = [...counted, ...chosen.filter((value) => !known.has(value)).map((value) => ({ value, products: 0 }))];
-  if (values.length < 2 && !chosen.length) return null;
+  const isBounded = attribute === "year" && YEARS.some((bound) => shown.chosen[bound]);
+  if (values.length < 2 && !chosen.length && !isBounded) return null;
   const isLong = values.length > SHOWN + 2 && !unfolded.has(attribute);
   const visible = isLong ? values.filter(({ value }, place) => place < SHOWN || chosen.includes(value)) : values;
   const chips = visible.map(({ value, products }) => chip(attribute, value, products, chosen.includes(value)));
-  const details = make("details", { open: !closed.has(attribute) || chosen.length > 0, className: "facet" },
+  const details = make("details", { open: !closed.has(attribute) || chosen.length > 0 || isBounded, className: "facet" },
     make("summary", {}, word(attribute)),
-    make("div", { className: "chips" }, ...chips, isLong ? unfold(attribute, values.length) : null));
+    make("div", { className: "chips" }, ...chips, isLong ? unfold(attribute, values.length) : null),
+    attribute === "year" ? bounds(values.map(({ value }) => value), shown.chosen, replace) : null);
   details.ontoggle = () => (details.open ? closed.delete(attribute) : closed.add(attribute));
   return details;
 }
@@ -78,7 +90,7 @@ function drawChosen(chosen) {
   $("chosen").replaceChildren(...pairs.map(([attribute, value]) => make("button", {
     type: "button", className: "chip removable", onclick: () => choose(attribute, value),
     attributes: { "aria-label": word("remove", word(attribute), valueName(value)) },
-  }, swatch(attribute, value), valueName(value), make("span", { className: "cross", ariaHidden: "true" }, "×"))));
+  }, swatch(attribute, value), YEARS.includes(attribute) ? `${word(attribute)} ${value}` : valueName(value), make("span", { className: "cross", ariaHidden: "true" }, "×"))));
   $("chosen-row").hidden = !pairs.length;
   $("filters-count").textContent = pairs.length ? String(pairs.length) : "";
 }

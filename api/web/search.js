@@ -1,6 +1,6 @@
 // The search page: what is asked stands in the address; this asks it, and shows what comes of it.
 
-import { NOTHING, fromAddress, isHome, isQuestion, toAddress, toggled } from "./address.js";
+import { NOTHING, fromAddress, isHome, isQuestion, replaced, toAddress, toggled } from "./address.js";
 import { addCards, clearCards, drawSkeletons, redrawCards, startCards } from "./cards.js";
 import { fetchAlternatives, fetchPage, fetchProduct } from "./catalogue.js";
 import { Refusal, isSignedIn, missing, needsSignIn } from "./client.js";
@@ -172,6 +172,7 @@ startFrame(() => {
 startForm({ onAsk: go, nothing: QUESTION, current: () => state });
 startFacets({
   onChoose: (attribute, value) => go({ chosen: toggled(state.chosen, attribute, value) }),
+  onReplace: (attribute, values) => go({ chosen: replaced(state.chosen, attribute, values) }),
   onClear: () => go({ chosen: {} }),
 });
 startCards({ onOpen: openProduct, onLike: searchLike });

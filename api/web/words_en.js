@@ -31,6 +31,7 @@ export const WORDS = {
   showAll: (n) => `Show all ${n}`, showProducts: (n) => `Show ${products(n)}`,
   masterCategory: "Category", subCategory: "Kind", articleType: "Type", gender: "For whom", baseColour: "Colour", brand: "Brand",
   season: "Season", usage: "Use", year: "Year", owner: "Merchant",
+  yearFrom: "From", yearTo: "To", badYears: "A year such as 2012, and the first not after the last.",
 
   // results
   results: "Results", more: "Show more", like: "More like this", view: "View", grid: "Grid", list: "List",

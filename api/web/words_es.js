@@ -32,6 +32,7 @@ export const WORDS = {
   showAll: (n) => `Ver los ${n}`, showProducts: (n) => `Ver ${products(n)}`,
   masterCategory: "Categoría", subCategory: "Clase", articleType: "Tipo", gender: "Para quién", baseColour: "Color", brand: "Marca",
   season: "Temporada", usage: "Uso", year: "Año", owner: "Comercio",
+  yearFrom: "Desde", yearTo: "Hasta", badYears: "Un año como 2012, y el primero no después del último.",
 
   // results
   results: "Resultados", more: "Ver más", like: "Ver parecidos", view: "Vista", grid: "Cuadrícula", list: "Lista",

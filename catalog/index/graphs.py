@@ -69,7 +69,7 @@ def _pair_counts(connection: Connection, version: IndexVersion) -> dict[Values, 
     for one, other in combinations(ATTRIBUTES, 2):
         slots = {"one": sql.Identifier(one), "other": sql.Identifier(other)}
         query = INDEX["pairs"].format(vectors=vectors_of(version.id), **slots)
-        for first, second, products in connection.execute(query, {"more_than": partial.GRAPH_PRODUCTS}):
+        for first, second, products in connection.execute(query, {"more_than": partial.PAIR_PRODUCTS}):
             counts[(one, first), (other, second)] = products
     return counts
 

@@ -15,8 +15,10 @@ from catalog.filters import Value
 Values = tuple[tuple[str, Value], ...]
 """Columns and the value of each."""
 
-GRAPH_PRODUCTS = 2_500
-"""Of fewer products all are compared in a millisecond or two; a graph of them would cost more than it saves."""
+SINGLE_PRODUCTS = 1_500
+"""Of fewer products all are compared in a millisecond; a graph of them would cost more than it saves."""
+PAIR_PRODUCTS = 2_500
+"""The same for pairs, of which there are many more."""
 SINGLE_SHARE = 0.35
 """Values that more products have get no graph: the one over all serves them nearly as well."""
 PAIR_SHARE = 0.25
@@ -35,14 +37,14 @@ def graphs_worth_building(
 
     Args:
         singles: how many products have each value.
-        pairs: how many have each two values of different attributes, of those that more than `GRAPH_PRODUCTS` have.
+        pairs: how many have each two values of different attributes, of those that more than `PAIR_PRODUCTS` have.
         products: of the whole catalogue.
     """
-    chosen = {values: n for values, n in singles.items() if GRAPH_PRODUCTS < n <= SINGLE_SHARE * products}
+    chosen = {values: n for values, n in singles.items() if SINGLE_PRODUCTS < n <= SINGLE_SHARE * products}
     room = PAIRED_TIMES * products
     for values, n in sorted(pairs.items(), key=lambda pair: (pair[1], str(pair[0]))):
         smallest = min(chosen.get((value,), products) for value in values)
-        if GRAPH_PRODUCTS < n <= min(PAIR_SHARE * products, room) and n < DENSE * smallest:
+        if PAIR_PRODUCTS < n <= min(PAIR_SHARE * products, room) and n < DENSE * smallest:
             chosen[values] = n
             room -= n
     return chosen

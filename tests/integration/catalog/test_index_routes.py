@@ -25,7 +25,8 @@ SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL AND pg
 @pytest.fixture
 def small_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than ten products are not compared, and have a graph: as in a catalogue a hundred times as large."""
-    monkeypatch.setattr(partial, "GRAPH_PRODUCTS", 10)
+    monkeypatch.setattr(partial, "SINGLE_PRODUCTS", 10)
+    monkeypatch.setattr(partial, "PAIR_PRODUCTS", 10)
     monkeypatch.setattr(router, "EXACT_PRODUCTS", 10)
     monkeypatch.setattr(router, "COMPARED_PER_EF", 0)
     monkeypatch.setattr(router, "GRAPH_SHARE", 0.0)

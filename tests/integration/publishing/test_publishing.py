@@ -25,6 +25,7 @@ from catalog.presigning import Presigner
 from catalog.publications import Publications
 from catalog.published import PICTURES
 from catalog.store import CatalogueStore, FashionFile
+from clients.contracts import Contracts
 from clients.dataset import open_dataset
 from clients.publication import Publication, withdraw_pictures, write_publication
 from core.progress import NoProgress
@@ -35,7 +36,7 @@ from embedded.sweep import kill_service
 from federation.config import FederationConfig
 from server.indexing import build_index
 from server.promotion import promote
-from server.runs import run_federation
+from server.runs import run_contracts, run_federation
 from server.serving import load_champion, load_version
 from server.stores import open_stores
 from server.waves import run_waves
@@ -136,6 +137,17 @@ def found_merged(settings: Settings, stack: Stack, owner: str) -> float:
     return found / max(len(files), 1)
 
 
+def assert_both_sides_keep_the_contract(stack: Stack, settings: Settings) -> None:
+    """Of the last wave, which all clients have answered, and whose folder is gone."""
+    for name in CLIENTS:
+        *_, last = Contracts.of(stack.client_settings(name)).read()
+        (ours,) = run_contracts(settings, str(last["contract"]["run"]))["contracts"]
+        assert (ours["sha256"], ours["contract"]) == (last["sha256"], last["contract"])
+        assert ours["contract"]["terms"] is None
+        assert ours["is_signed"]
+        assert ours["clients"] == dict.fromkeys(CLIENTS, True)
+
+
 def test_without_its_own_word_no_client_publishes_anything(settings: Settings, indexed: dict[str, Any]) -> None:
     found = run_waves(settings, NoProgress())
     assert {name: heard["state"] for name, heard in found["clients"].items()} == dict.fromkeys(CLIENTS, "silent")
@@ -165,6 +177,7 @@ def test_what_a_client_publishes_is_found_and_the_photos_stay_in_its_bucket(
     with pytest.raises(KeyInvalid, match="names no picture of this bucket"):
         platform.picture(file.s3_path)
     assert not list(open_stores(settings).checkpoints.list("wave-"))
+    assert_both_sides_keep_the_contract(stack, settings)
 
 
 def test_a_client_may_hold_back_and_withdraw(stack: Stack, settings: Settings, indexed: dict[str, Any]) -> None:

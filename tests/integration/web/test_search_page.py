@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -108,6 +109,41 @@ def test_chips_count_truly_narrow_down_and_go_one_by_one_or_all_at_once(reader: 
     expect(reader.facts).to_contain_text(f"{PRODUCTS} products")
     reader.page.go_back()
     expect(reader.page.locator("#chosen .chip")).to_have_count(2)
+    reader.settled()
+
+
+def test_years_have_a_first_and_a_last(reader: Visitor, api: httpx.Client) -> None:
+    reader.page.locator("#facets summary", has_text="Year").click()
+    first, last = (reader.page.get_by_label(f"Year: {bound}") for bound in ("From", "To"))
+    first.fill("2011")
+    first.press("Tab")
+    since = true_count(api, {"yearFrom": 2011})
+    assert 0 < since < PRODUCTS
+    expect(reader.facts).to_contain_text(f"{since} products")
+    expect(last).to_be_focused()
+    last.fill("2012")
+    last.press("Enter")
+    expect(reader.page).to_have_url(re.compile(r"\?yearFrom=2011&yearTo=2012$"))
+    within = true_count(api, {"yearFrom": 2011, "yearTo": 2012})
+    assert 0 < within < since
+    expect(reader.facts).to_contain_text(f"{within} products")
+    # The years outside can still be seen and chosen.
+    assert int(reader.chip("year=2013").locator(".count").inner_text()) == true_count(api, {"year": ["2013"]})
+    reader.photograph("search-years")
+    # An impossible year is said to be none, and nothing is asked with it.
+    for wrong in ("2013", "12"):
+        first.fill(wrong)
+        first.press("Enter")
+        assert "A year such as 2012" in str(first.evaluate("(field) => field.validationMessage"))
+        expect(reader.page).to_have_url(re.compile(r"\?yearFrom=2011&yearTo=2012$"))
+    reader.page.get_by_role("button", name="Remove From: 2011").click()
+    expect(reader.page).to_have_url(re.compile(r"\?yearTo=2012$"))
+    expect(first).to_have_value("")
+    reader.page.locator("#clear").click()
+    expect(reader.facts).to_contain_text(f"{PRODUCTS} products")
+    reader.page.goto(f"{reader.page.url}?yearFrom=2012&yearTo=x")
+    expect(last).to_have_value("")
+    expect(first).to_have_value("2012")
     reader.settled()
 
 
@@ -323,7 +359,7 @@ def picture(api: httpx.Client, tmp_path: Path) -> tuple[Path, str]:
     return path, file["productDisplayName"]
 
 
-def true_count(api: httpx.Client, chosen: dict[str, list[str]]) -> int:
+def true_count(api: httpx.Client, chosen: dict[str, Any]) -> int:
     query = "query ($f: FileFilter) { files(first: 100, filter: $f) { totalCount edges { node { id } } } }"
     answer = api.post("/graphql", json={"query": query, "variables": {"f": chosen}}).json()["data"]["files"]
     return int(answer["totalCount"])

@@ -133,6 +133,9 @@ def test_a_search_says_which_older_version_found_what_the_live_one_lacks(client:
     assert page["edges"][0] == {"score": 2.0, "indexVersion": 1, "node": {"id": 299}}
     assert page["edges"][1]["node"]["id"] == 7
     assert {edge["indexVersion"] for edge in page["edges"][1:]} == {2}
+    twin = client.get("/v1/search", params={"text": "like 7", "first": 3}).json()
+    assert twin["beside"] == [{"index_version": 1, "model_version": "1", "products": 1, "score_error": 0.02}]
+    assert [(hit["product"]["id"], hit["index_version"]) for hit in twin["hits"][:2]] == [(299, 1), (7, 2)]
     older.hits = ()
     following = searched(client, page["pageInfo"]["endCursor"])
     assert not {edge["node"]["id"] for edge in page["edges"]} & {edge["node"]["id"] for edge in following["edges"]}

@@ -84,6 +84,23 @@ def test_a_published_product_shows_its_owner_s_bucket(client: TestClient, parts:
     assert found["imageUrl"].startswith(READER)
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/search?text=like+7&first=1", "/v1/files/8/similar?first=100&base_colour=Black", "/v1/files?first=7"]
+)
+def test_rest_gives_addresses_where_they_are_asked_for(client: TestClient, parts: Parts, path: str) -> None:
+    def shown(*more: str) -> list[str | None]:
+        answer = client.get("&".join((path, *more))).json()
+        products = answer["files"] if "files" in answer else [hit["product"] for hit in answer["hits"]]
+        return [product["image_url"] for product in products if product["id"] == 7]
+
+    assert shown() == [None]
+    (address,) = shown("image_urls=true")
+    assert address == ask(client, "{ file(id: 7) { imageUrl } }")["data"]["file"]["imageUrl"]
+    parts.files.rows[6] = replace(parts.files.rows[6], s3_path=OWN)
+    (presigned,) = shown("image_urls=true")
+    assert str(presigned).startswith(READER)
+
+
 def test_pages_may_load_pictures_from_where_urls_are_signed_for(client: TestClient) -> None:
     assert f"img-src 'self' {READER} blob:" in client.get("/").headers["Content-Security-Policy"]
     assert READER not in client.get("/healthz").headers["Content-Security-Policy"]

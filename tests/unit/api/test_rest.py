@@ -47,6 +47,7 @@ def test_words_find_what_they_find_in_graphql(client: TestClient) -> None:
     assert about == {
         "index_version": 1, "model_version": "1", "model_hash": "", "catalogue_version": "v1", "exact": True,
         "route": "exact", "recall": 1.0, "matching": 300, "truncated": False,
+        "beside": [],
     }  # fmt: skip
     product = answer["hits"][0]["product"]
     assert (product["id"], product["product_display_name"], product["base_colour"]) == (7, "Shirt 7", "Black")

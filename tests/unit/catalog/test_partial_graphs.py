@@ -6,9 +6,10 @@ import pytest
 
 from catalog.index.partial import (
     DENSE,
-    GRAPH_PRODUCTS,
+    PAIR_PRODUCTS,
     PAIR_SHARE,
     PAIRED_TIMES,
+    SINGLE_PRODUCTS,
     SINGLE_SHARE,
     Values,
     graphs_worth_building,
@@ -23,8 +24,8 @@ BOTH: Values = (*BLACK, *SUMMER)
 @pytest.mark.parametrize(
     ("products", "has_one"),
     [
-        (GRAPH_PRODUCTS, False),
-        (GRAPH_PRODUCTS + 1, True),
+        (SINGLE_PRODUCTS, False),
+        (SINGLE_PRODUCTS + 1, True),
         (int(SINGLE_SHARE * PRODUCTS), True),
         (int(SINGLE_SHARE * PRODUCTS) + 1, False),
     ],
@@ -36,8 +37,8 @@ def test_a_value_has_one_that_is_neither_rare_nor_nearly_all(products: int, has_
 @pytest.mark.parametrize(
     ("products", "has_one"),
     [
-        (GRAPH_PRODUCTS, False),
-        (GRAPH_PRODUCTS + 1, True),
+        (PAIR_PRODUCTS, False),
+        (PAIR_PRODUCTS + 1, True),
         (int(PAIR_SHARE * PRODUCTS), True),
         (int(PAIR_SHARE * PRODUCTS) + 1, False),
     ],
@@ -48,14 +49,14 @@ def test_two_common_values_have_one_together(products: int, has_one: bool) -> No
 
 
 def test_two_have_none_where_one_of_them_has_a_graph_that_serves() -> None:
-    black = int(GRAPH_PRODUCTS / DENSE) + 1000
+    black = int(PAIR_PRODUCTS / DENSE) + 1000
     singles = {BLACK: black, SUMMER: 26_000}
     assert BOTH in graphs_worth_building(singles, {BOTH: int(DENSE * black) - 1}, PRODUCTS)
     assert BOTH not in graphs_worth_building(singles, {BOTH: int(DENSE * black) + 1}, PRODUCTS)
 
 
 def test_the_rarest_pairs_come_first_and_all_together_stay_within_bounds() -> None:
-    pairs = {(("year", 2000 + n), *SUMMER): GRAPH_PRODUCTS + 1 + 100 * n for n in range(70)}
+    pairs = {(("year", 2000 + n), *SUMMER): PAIR_PRODUCTS + 1 + 100 * n for n in range(70)}
     chosen = graphs_worth_building({}, pairs, PRODUCTS)
     assert sum(chosen.values()) <= PAIRED_TIMES * PRODUCTS
     assert list(chosen.values()) == sorted(pairs.values())[: len(chosen)]

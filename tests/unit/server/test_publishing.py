@@ -14,7 +14,10 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from catalog.objects import DirectoryStore
 from catalog.published import Offer
+from clients.contracts import Contracts
+from security.contracts import SignedContract
 from server.checkpoints import RunFolder
+from server.contracts import RunContract, kept_contracts, publishing_contract, signed_settings
 from server.exchange import PUBLISHING, Mailbox
 from server.publishing import Wave
 from server.wave_folder import Order, WaveFolder
@@ -67,17 +70,58 @@ def refusing(code: str) -> Answer:
     return lambda message: Message(RecordDict({"refusal": refusal}), reply_to=message)
 
 
+def signing(answer: Answer, signed: SignedContract, folder: Path, name: str) -> Answer:
+    """The node of a client whose guard signs the wave's contract."""
+
+    def answered(message: Message) -> Message:
+        reply = answer(message)
+        assert reply is not None
+        reply.content["contract"] = ConfigRecord(dict(Contracts(folder, name).sign(signed)))
+        return reply
+
+    return answered
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., tuple[dict[str, Any], WaveFolder, FakeGrid]]:
-    def start(*answers: Answer, order: Order = ORDER, names: dict[int, str] | None = None) -> Any:
+    def start(
+        *answers: Answer,
+        order: Order = ORDER,
+        names: dict[int, str] | None = None,
+        contract: RunContract | None = None,
+    ) -> Any:
         store = DirectoryStore(tmp_path)
         folder = WaveFolder(store, "wave-1")
         folder.begin(order, {"w": np.zeros(2, np.float32)})
         grid = FakeGrid(dict(enumerate(answers, start=1)), NAMES if names is None else names)
-        wave = Wave(Mailbox(grid), folder, folder.order(), RunFolder(store, "wave-1"))
+        wave = Wave(Mailbox(grid), folder, folder.order(), RunFolder(store, "wave-1"), contract)
         return wave.run()["clients"], folder, grid
 
     return start
+
+
+def test_who_has_not_signed_the_wave_s_contract_is_not_heard(
+    run: Callable[..., tuple[dict[str, Any], WaveFolder, FakeGrid]], tmp_path: Path
+) -> None:
+    store = DirectoryStore(tmp_path)
+    drawn = publishing_contract("wave-1", limit_s=60)("a" * 64, "")
+    contract = RunContract.of(signed_settings(drawn, None), store, "wave-1")
+    assert contract is not None
+    clients, folder, _ = run(
+        signing(publishing(5), contract.signed, tmp_path / "1", "aurora"),
+        signing(publishing(5), contract.signed, tmp_path / "2", "cobre"),  # as another's
+        publishing(5),
+        contract=contract,
+    )
+    assert {name: asked["state"] for name, asked in clients.items()} == {
+        "aurora": "complete", "boreal": "failed", "cobre": "failed",
+    }  # fmt: skip
+    assert clients["cobre"]["reason"] == "it has not signed the run's contract"
+    assert clients["cobre"]["pages"] == 0
+    folder.remove()
+    (kept,) = kept_contracts(store, "wave-1")
+    assert kept["clients"] == {"aurora": True}
+    assert kept["contract"]["run"] == "wave-1"
 
 
 def test_every_client_is_asked_page_by_page_to_its_end(run: Any) -> None:
