@@ -108,6 +108,8 @@ def test_its_keys_open_its_own_bucket_only(stack: Stack, added: Path) -> None:
 def test_adding_it_again_changes_nothing(stack: Stack, clients: Clients, added: Path) -> None:
     pids, files = stack.pids, {path: path.stat().st_mtime_ns for path in added.iterdir()}
     assert clients.add(DUNA, limit=50, is_elsewhere=False, out=None).written == ()
+    assert clients.add(DUNA, is_elsewhere=False, out=None).written == (), "what is not said stays"
+    assert limits(S3ObjectStore(stack.settings().platform_bucket("data"))) == {DUNA: 50}
     assert (stack.pids, {path: path.stat().st_mtime_ns for path in added.iterdir()}) == (pids, files)
 
 
