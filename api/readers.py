@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-
-import structlog
+from dataclasses import dataclass
 
 from catalog.presigning import Presigner
-from core.errors import TejidoError
+from core.following import Followed
 from core.settings import Bucket, Settings
 
-LOOK_EVERY_S = 1.0
 
-log = structlog.get_logger(__name__)
+@dataclass(frozen=True)
+class Readers:
+    """What the file said, by bucket."""
+
+    buckets: Mapping[str, Bucket]
+    signers: Mapping[str, Presigner]
 
 
 class FollowedReaders(Mapping[str, Presigner]):
-    """Bucket → who signs for it, give or take a second. Safe to share between threads.
-
-    A look costs one stat. A file that cannot be read while it is in use leaves the readers of before.
+    """Bucket → who signs for it; see `core.following.Followed`. A look costs one stat.
 
     Args:
         settings: name the file; none: nobody signs.
@@ -31,66 +31,46 @@ class FollowedReaders(Mapping[str, Presigner]):
     """
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settings, self._clock = settings, clock
-        self._seen = self._state()
-        self._buckets: dict[str, Bucket] = {}
-        self._signers: dict[str, Presigner] = {}
-        self._take(settings.readers())
-        self._look_at = clock() + LOOK_EVERY_S
-        self._lock = threading.Lock()
+        self._readers = Followed(
+            "readers",
+            state=lambda: _state(settings),
+            read=lambda former: _read(settings, former),
+            told=lambda readers: {"buckets": sorted(readers.buckets)},
+            clock=clock,
+        )
 
     def __getitem__(self, bucket: str) -> Presigner:
         """Who signs for a bucket."""
-        return self._current()[bucket]
+        return self._readers.current().signers[bucket]
 
     def __iter__(self) -> Iterator[str]:
         """The buckets."""
-        return iter(self._current())
+        return iter(self._readers.current().signers)
 
     def __len__(self) -> int:
         """How many there are."""
-        return len(self._current())
+        return len(self._readers.current().signers)
 
     def origins(self) -> Sequence[str]:
         """Where these buckets are, as browsers reach them."""
-        self._current()
-        return sorted({bucket.endpoint for bucket in self._buckets.values()})
+        return sorted({bucket.endpoint for bucket in self._readers.current().buckets.values()})
 
-    def _current(self) -> dict[str, Presigner]:
-        # Whoever finds another looking goes on with the readers of before.
-        if self._clock() >= self._look_at and self._lock.acquire(blocking=False):
-            try:
-                self._look_at = self._clock() + LOOK_EVERY_S
-                self._look()
-            finally:
-                self._lock.release()
-        return self._signers
 
-    def _look(self) -> None:
-        found = self._state()
-        if found == self._seen:
-            return
-        try:
-            self._take(self._settings.readers())
-        except TejidoError as error:
-            log.error("the readers cannot be read again; those of before stay in use", error=str(error))
-            return
-        self._seen = found
-        log.info("the readers have changed", buckets=sorted(self._buckets))
+def _read(settings: Settings, former: Readers | None) -> Readers:
+    buckets = {bucket.bucket: bucket for bucket in settings.readers()}
+    before = former or Readers({}, {})
+    # One that is as before keeps its client of S3, which takes memory and time to make.
+    signers = {
+        name: before.signers[name] if before.buckets.get(name) == bucket else Presigner(bucket)
+        for name, bucket in buckets.items()
+    }
+    return Readers(buckets, signers)
 
-    def _take(self, readers: Sequence[Bucket]) -> None:
-        buckets = {bucket.bucket: bucket for bucket in readers}
-        # One that is as before keeps its client of S3, which takes memory and time to make.
-        self._signers = {
-            name: self._signers[name] if self._buckets.get(name) == bucket else Presigner(bucket)
-            for name, bucket in buckets.items()
-        }
-        self._buckets = buckets
 
-    def _state(self) -> tuple[int, int, int] | None:
-        """What any change of the file changes: it is written as a new one that takes the place of the old."""
-        try:
-            stat = self._settings.readers_file.stat() if self._settings.readers_file else None
-        except OSError:
-            return None
-        return stat and (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+def _state(settings: Settings) -> tuple[int, int, int] | None:
+    """What any change of the file changes: it is written as a new one that takes the place of the old."""
+    try:
+        stat = settings.readers_file.stat() if settings.readers_file else None
+    except OSError:
+        return None
+    return stat and (stat.st_ino, stat.st_mtime_ns, stat.st_size)

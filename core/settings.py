@@ -128,6 +128,8 @@ class Settings(BaseSettings):
     """Folder of the ES256 keys that sign access tokens."""
     artifact_keys_dir: Path | None = None
     """Folder of the keys that models and checkpoints are sealed and opened with; unset: they are plain files."""
+    renewed_file: Path | None = None
+    """Where the rotation of those keys leaves word that all is renewed, for a set-up that has no way to what is."""
     receipts_dir: Path | None = None
     """In a client's process: where it notes what leaves its machine; ``receipts`` in its state folder when unset."""
     graphql_introspection: bool = False

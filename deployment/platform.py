@@ -19,12 +19,16 @@ from security.certificates import server_certificate
 
 CONNECTION = "tejido"
 AIRFLOW_USER = "admin"
+RENEWED = "renewed"
+"""The word that all is renewed, in the folder that the operator's commands and set-up have in common."""
 ADMIN_PASSWORD = "admin-password"  # noqa: S105 - the name of a file
 MLFLOW_PASSWORD = "mlflow-password"  # noqa: S105 - likewise
 MOUNT = Path("/run/tejido")
 """Where a service finds its own share."""
 DATA = Path("/var/lib/tejido")
 """Where a service keeps what shall outlive its container."""
+HOLDERS = ("api", "coordinator", "operator", "worker")
+"""Whose services open models and checkpoints."""
 VALKEY = """\
 requirepass {password}
 save {save}
@@ -57,6 +61,7 @@ class Platform:
     def write(self, root: Path, owners: Owners) -> None:
         """Write every share below ``root``; what exists keeps its secrets."""
         server_certificate(self.keys.tls, ["superlink", "localhost"])
+        self._admit(root, owners)
         shares = {
             "postgres": self._postgres, "valkey": self._valkey, "broker": self._broker, "store": self._store,
             "mlflow": self._mlflow, "superlink": self._superlink, "coordinator": self._coordinator, "api": self._api,
@@ -165,6 +170,7 @@ class Platform:
             "airflow_password_file": MOUNT / password.name,
             "api_url": addresses.API,
             "clients_file": DATA / "clients" / "clients.json",
+            "renewed_file": DATA / "clients" / RENEWED,
             "superlink_connection": CONNECTION,
             "flwr_home": DATA / "flwr",
             "bundle_key_file": MOUNT / bundle_key.name,
@@ -207,6 +213,19 @@ class Platform:
         """Where MLflow is, and its password for those who ask it."""
         password = share.write(MLFLOW_PASSWORD, self.keys.secret(MLFLOW_PASSWORD))
         return {"mlflow_uri": addresses.MLFLOW, "mlflow_password_file": MOUNT / password.name}
+
+    def _admit(self, root: Path, owners: Owners) -> None:
+        """Tell everybody all keys that open models and checkpoints, before anybody wraps or signs by a new one."""
+        keys = ArtifactKeys.open(self.keys.artifacts)
+        for name in HOLDERS:
+            share = Share(root / name, owners.airflow if name == "worker" else owners.platform)
+            wrapping, known = keys.wrapping_keys(), share.folder / "artifacts" / WRAPPING
+            if known.exists():
+                # The one that it wraps with now stays the first until all have the new one.
+                current = known.read_text().split()[:1]
+                wrapping.sort(key=lambda key: [key] != current)
+            share.write(f"artifacts/{WRAPPING}", "".join(f"{key}\n" for key in wrapping))
+            share.write(f"artifacts/{TRUSTED}", (keys.directory / TRUSTED).read_text())
 
     def _artifacts(self, share: Share, *, may_sign: bool) -> dict[str, Path]:
         """What opens models and checkpoints; what signs them only for those who write some."""

@@ -6,7 +6,8 @@ restart of anything.
     trusted.keys    Ed25519 public keys, one a line in hex: what one of them has signed is believed
 
 An object's data key lies beside it, wrapped; its name is a hash of the key, which the manifest holds. So another key,
-or that of another object, is refused, and wrapping it anew changes neither object nor manifest.
+or that of another object, is refused, and wrapping it anew changes neither object nor manifest. Nor does signing anew:
+a signature by a later key lies beside the first. `security.artifact_rotation` replaces the keys.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 import secrets
 import stat
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +32,9 @@ from security.envelope import KEY_BYTES
 from security.errors import ArtifactKeyMissing, ArtifactKeyUnreadable, ArtifactRefused
 from security.signing_keys import locked
 
-WRAPPING, SIGNING, TRUSTED, PENDING = "wrapping.keys", "signing.key", "trusted.keys", "rotation.pending"
+WRAPPING, SIGNING, TRUSTED = "wrapping.keys", "signing.key", "trusted.keys"
+AGAIN = " again"
+"""Ends the purpose of a signature by a later key."""
 SIGNATURE = re.compile(rb"ed25519 ([0-9a-f]{16}) ([0-9a-f]{128})\n")
 
 
@@ -66,7 +70,7 @@ class ArtifactKeys:
             if not (directory / SIGNING).exists():
                 write_secret(directory / SIGNING, new_pem())
             known = (directory / TRUSTED).read_text().split() if (directory / TRUSTED).exists() else []
-            own = found._signer().public_key().public_bytes_raw().hex()
+            own = found.signing_key().public_key().public_bytes_raw().hex()
             if own not in known:
                 write_atomically(directory / TRUSTED, "".join(f"{key}\n" for key in [own, *known]).encode())
         return found
@@ -113,80 +117,97 @@ class ArtifactKeys:
                 ) from None
         return wrapped
 
-    def begin_rotation(self) -> bool:
-        """Put a new wrapping key first; False where one that is not over has done so, and is to be finished."""
-        with locked(self.directory):
-            if (self.directory / PENDING).exists():
-                return False
-            # Before the key: whoever breaks off in between only wraps everything once more.
-            write_atomically(self.directory / PENDING, b"")
-            self._write_wrapping([Fernet.generate_key().decode(), *self._lines(WRAPPING, is_secret=True)])
-        return True
-
-    def end_rotation(self) -> None:
-        """Everything is wrapped by the newest key; older ones still unwrap, for whoever has read them before."""
-        with locked(self.directory):
-            self._end()
-
-    def retire(self) -> int:
-        """Forget all wrapping keys but the newest; returns how many went. What they still wrap is lost."""
-        with locked(self.directory):
-            newest, *older = self._lines(WRAPPING, is_secret=True)
-            self._write_wrapping([newest])
-            self._end()
-        return len(older)
-
     def sign(self, data: bytes, *, purpose: str) -> bytes:
         """A signature of ``data`` for this purpose, as one line that names the key."""
-        signer = self._signer()
+        signer = self.signing_key()
         signature = signer.sign(_message(purpose, data))
         return f"ed25519 {fingerprint(signer.public_key())} {signature.hex()}\n".encode()
 
-    def verify(self, data: bytes, signature: bytes, *, purpose: str) -> None:
+    def verify(
+        self, data: bytes, signature: bytes, *, purpose: str, again: Callable[[], bytes | None] | None = None
+    ) -> None:
         """Insist that one of the trusted keys has signed ``data`` for this purpose.
+
+        Args:
+            data: what was signed.
+            signature: as `sign` made it.
+            purpose: what for.
+            again: gives what `resign` has made, if anything; asked only where nobody trusts the first one's key.
 
         Raises:
             ArtifactRefused: none has.
         """
-        match = SIGNATURE.fullmatch(signature)
-        if match is None:
-            raise ArtifactRefused("It bears no signature.")
-        signer = match[1].decode()
-        for public in self._lines(TRUSTED):
-            key = _public(public, self.directory / TRUSTED)
-            if fingerprint(key) != signer:
-                continue
-            try:
-                key.verify(bytes.fromhex(match[2].decode()), _message(purpose, data))
-            except InvalidSignature:
-                raise ArtifactRefused(f"It is not what key {signer} has signed.") from None
-            return
-        raise ArtifactRefused(f"It is signed by {signer}, whom nobody trusts here.")
+        trusted = {fingerprint(key): key for key in self.trusted()}
+        signer, value = _parsed(signature)
+        if signer not in trusted and again is not None and (later := again()):
+            # It is also of the first signature, so that no byte of what is stored can be changed.
+            data, purpose = data + signature, purpose + AGAIN
+            signer, value = _parsed(later)
+        if signer not in trusted:
+            raise ArtifactRefused(f"It is signed by {signer}, whom nobody trusts here.")
+        try:
+            trusted[signer].verify(value, _message(purpose, data))
+        except InvalidSignature:
+            raise ArtifactRefused(f"It is not what key {signer} has signed.") from None
+
+    def resign(self, data: bytes, signature: bytes, *, purpose: str, again: bytes | None) -> bytes | None:
+        """A signature by the newest key, once one that is trusted holds; None where the newest has signed already.
+
+        Args:
+            data: what was signed.
+            signature: the first one.
+            purpose: what for.
+            again: what was returned here before, after an earlier rotation.
+
+        Raises:
+            ArtifactRefused: no trusted key has signed it, and so no other will.
+        """
+        self.verify(data, signature, purpose=purpose, again=lambda: again)
+        newest, whole, purpose = self.signer, data + signature, purpose + AGAIN
+        if _parsed(signature)[0] == newest or (again and self._holds(whole, again, purpose=purpose, signer=newest)):
+            return None
+        return self.sign(whole, purpose=purpose)
+
+    @property
+    def signer(self) -> str:
+        """The name of the key that signs."""
+        return fingerprint(self.signing_key().public_key())
+
+    def signing_key(self) -> Ed25519PrivateKey:
+        """The key that signs."""
+        path = self.directory / SIGNING
+        try:
+            return from_pem(_read(path, is_secret=True))
+        except ValueError as error:
+            raise _unreadable(path, str(error)) from None
+
+    def trusted(self) -> list[Ed25519PublicKey]:
+        """The keys whose signatures are believed."""
+        return [_public(line, self.directory / TRUSTED) for line in self._lines(TRUSTED)]
+
+    def wrapping_keys(self) -> list[str]:
+        """The keys that wrap and unwrap data keys, the newest first; there is at least one."""
+        found = self._lines(WRAPPING, is_secret=True)
+        if not found:
+            raise _unreadable(self.directory / WRAPPING, "is empty")
+        return found
+
+    def _holds(self, data: bytes, signature: bytes, *, purpose: str, signer: str) -> bool:
+        try:
+            self.verify(data, signature, purpose=purpose)
+        except ArtifactRefused:
+            # Of other bytes, which lay here before: there may be a newer marker of the same run.
+            return False
+        return _parsed(signature)[0] == signer
 
     def _fernet(self) -> MultiFernet:
         return MultiFernet(self._wrapping())
 
     def _wrapping(self) -> list[Fernet]:
         try:
-            found = [Fernet(line) for line in self._lines(WRAPPING, is_secret=True)]
+            return [Fernet(line) for line in self.wrapping_keys()]
         except ValueError:
             raise _unreadable(self.directory / WRAPPING, "holds a line that is no Fernet key") from None
-        if not found:
-            raise _unreadable(self.directory / WRAPPING, "is empty")
-        return found
-
-    def _write_wrapping(self, lines: list[str]) -> None:
-        write_secret(self.directory / WRAPPING, "".join(f"{line}\n" for line in lines).encode())
-
-    def _end(self) -> None:
-        (self.directory / PENDING).unlink(missing_ok=True)
-
-    def _signer(self) -> Ed25519PrivateKey:
-        path = self.directory / SIGNING
-        try:
-            return from_pem(_read(path, is_secret=True))
-        except ValueError as error:
-            raise _unreadable(path, str(error)) from None
 
     def _lines(self, name: str, *, is_secret: bool = False) -> list[str]:
         try:
@@ -206,6 +227,13 @@ def _read(path: Path, *, is_secret: bool) -> bytes:
             f"{path} does not exist.",
             hint="Models and checkpoints are signed by the coordinator and the operator alone; `tejido up` makes keys.",
         ) from None
+
+
+def _parsed(signature: bytes) -> tuple[str, bytes]:
+    match = SIGNATURE.fullmatch(signature)
+    if match is None:
+        raise ArtifactRefused("It bears no signature.")
+    return match[1].decode(), bytes.fromhex(match[2].decode())
 
 
 def _public(text: str, path: Path) -> Ed25519PublicKey:

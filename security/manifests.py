@@ -1,13 +1,14 @@
 """What belongs to a model or a checkpoint, signed: nothing of it is read before the manifest has been believed.
 
 A manifest is two lines: canonical JSON, and an Ed25519 signature over exactly these bytes. It names each object with
-its sizes and hashes before and after encryption, and the data key that opens it.
+its sizes and hashes before and after encryption, and the data key that opens it. After a rotation the signature by the
+newer key lies in a file of its own: nobody overwrites a manifest but who made it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -64,8 +65,16 @@ class Manifest:
         return body + keys.sign(body, purpose=PURPOSE)
 
     @classmethod
-    def verified(cls, data: bytes, keys: ArtifactKeys, subject: Subject) -> Manifest:
+    def verified(
+        cls, data: bytes, keys: ArtifactKeys, subject: Subject, *, again: Callable[[], bytes | None] | None = None
+    ) -> Manifest:
         """Read one, once its signature holds and it is about ``subject``.
+
+        Args:
+            data: its two lines.
+            keys: of this process.
+            subject: whose it must be.
+            again: gives its signature by a later key, if any; see `ArtifactKeys.verify`.
 
         Raises:
             ArtifactNotSealed: it is unsigned.
@@ -76,7 +85,7 @@ class Manifest:
         if not is_signed(data):
             raise ArtifactNotSealed(f"The manifest of {about} is not signed.")
         try:
-            keys.verify(body + newline, signature, purpose=PURPOSE)
+            keys.verify(body + newline, signature, purpose=PURPOSE, again=again)
         except ArtifactRefused as error:
             raise ArtifactRefused(f"The manifest of {about} is refused. {error.message}", hint=error.hint) from None
         values = json.loads(body)
@@ -89,6 +98,23 @@ class Manifest:
                 hint="Somebody has put it there.",
             )
         return found
+
+
+def resigned(data: bytes, keys: ArtifactKeys, subject: Subject, *, again: bytes | None) -> bytes | None:
+    """The signature of a manifest by the newest key, once it is believed; None where that key has signed it already.
+
+    Args:
+        data: its two lines.
+        keys: of this process.
+        subject: whose it must be.
+        again: what was returned here before, after an earlier rotation.
+
+    Raises:
+        ArtifactNotSealed, ArtifactRefused: see `Manifest.verified`.
+    """
+    Manifest.verified(data, keys, subject, again=lambda: again)
+    body, newline, signature = data.partition(b"\n")
+    return keys.resign(body + newline, signature, purpose=PURPOSE, again=again)
 
 
 def is_signed(data: bytes) -> bool:

@@ -8,6 +8,7 @@
                                              (sealed: each part as in sealing.py, and the marker is their manifest)
     <run>/unmasked.json                      how often the sum of each round may have been known, in a confidential
                                              private run; plain and unsigned, also where there are keys
+    <run>/state.json.resigned, result.json.resigned   their signatures by a later key, after a rotation of keys
     <run>/owner.json                         the coordinator that works on it: another one's commits are refused
     <run>/attempt.json                       the run of Flower that works on it
     <run>/status.json                        for people and for whoever waits: stage, rounds so far, error

@@ -6,7 +6,8 @@ hashes.json          SHA-256 of both, the base's hash, and one over all: the con
 model-card.md        for people
 
 Where this process has keys, the first two are sealed (see sealing.py), and in place of hashes.json stands
-manifest.json, which is signed and names the MLflow run that the model belongs to.
+manifest.json, which is signed and names the MLflow run that the model belongs to; and manifest.json.resigned, its
+signature by a later key, after a rotation.
 """
 
 from __future__ import annotations
@@ -126,10 +127,10 @@ def _plain(folder: Path) -> dict[str, bytes]:
 
 
 def _opened(folder: Path, seals: Seals, subject: Subject, content_hash: str) -> dict[str, bytes]:
-    try:
-        manifest = seals.verified((folder / MANIFEST).read_bytes(), subject)
-    except FileNotFoundError:
-        raise ArtifactNotSealed(f"The model of run {subject.run} is not sealed.") from None
+    store = DirectoryStore(folder)
+    manifest = seals.manifest(store, MANIFEST, subject)
+    if manifest is None:
+        raise ArtifactNotSealed(f"The model of run {subject.run} is not sealed.")
     signed = str(manifest.about["content_hash"])
     if signed != content_hash:
         raise ArtifactRefused(
@@ -140,7 +141,7 @@ def _opened(folder: Path, seals: Seals, subject: Subject, content_hash: str) -> 
     card = folder / CARD
     if not card.is_file() or _sha256(card.read_bytes()) != manifest.about["card_sha256"]:
         raise ArtifactRefused(f"{CARD} of model {subject.run} is not what was signed.")
-    return {name: seals.get(DirectoryStore(folder), "", subject, manifest.entry(name)) for name in (TRAINED, SPEC)}
+    return {name: seals.get(store, "", subject, manifest.entry(name)) for name in (TRAINED, SPEC)}
 
 
 def _content_hash(hashes: dict[str, str]) -> str:

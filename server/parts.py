@@ -15,7 +15,7 @@ from catalog.objects import ObjectStore, get_or_none
 from security.errors import ArtifactNotSealed, ArtifactRefused
 from security.manifests import Entry, Subject, is_signed
 from server.errors import ModelDamaged
-from server.sealing import Seals, files_of, keyless
+from server.sealing import RESIGNED, Seals, files_of, keyless
 
 MARKER, ABOUT, RESULT, SIGNATURE = "state.json", "run.json", "result.json", "result.sig"
 Record = str | Entry
@@ -136,10 +136,9 @@ class SealedParts:
 
     def marker(self) -> Marker | None:
         """See `Parts`; raises ArtifactRefused, ArtifactNotSealed."""
-        data = get_or_none(self.store, f"{self.run}/{MARKER}")
-        if data is None:
+        manifest = self.seals.manifest(self.store, f"{self.run}/{MARKER}", self.subject)
+        if manifest is None:
             return None
-        manifest = self.seals.verified(data, self.subject)
         if manifest.about["about_sha256"] != self._about_sha256():
             raise ArtifactRefused(
                 f"{ABOUT} of run {self.run} is not what it was when round {manifest.about['round']} ended."
@@ -160,7 +159,8 @@ class SealedParts:
         signature = get_or_none(self.store, f"{self.run}/{SIGNATURE}")
         if signature is None:
             raise ArtifactNotSealed(f"The result of run {self.run} is not signed.")
-        self.seals.verify_text(result, signature, self.subject, RESULT)
+        later = f"{self.run}/{RESULT}{RESIGNED}"
+        self.seals.verify_text(result, signature, self.subject, RESULT, again=lambda: get_or_none(self.store, later))
 
     def _about_sha256(self) -> str:
         return hashlib.sha256(get_or_none(self.store, f"{self.run}/{ABOUT}") or b"").hexdigest()

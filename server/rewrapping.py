@@ -1,28 +1,18 @@
-"""After a rotation: every data key wrapped by the newest wrapping key. Objects and manifests stay as they are.
+"""The wrapped data keys of checkpoints, waves and models, to be wrapped by the newest key; see server.renewal.
 
-Each data key is replaced in one step, and both old and new ones unwrap meanwhile, so whoever reads does not notice;
-what was done before a break is found done. Files are named after their data keys: no writer's newer one is overwritten.
+Files are named after their data keys, so no writer's newer one is ever overwritten.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
 from catalog.objects import ObjectStore, get_or_none
-from core.settings import Settings
 from security.artifact_keys import ArtifactKeys
-from security.errors import ArtifactRefused
 from server.sealing import KEY, object_of
-from server.stores import open_stores
-from server.tracking import Tracker
-
-NAMED = 10
-"""As many of those that could not be wrapped anew are named."""
-Kind = Literal["checkpoints", "models"]
 
 
 class Models(Protocol):
@@ -38,50 +28,35 @@ class Models(Protocol):
         """Add files, each in place of one of the same name."""
 
 
-class Place(Protocol):
-    """Where wrapped data keys lie."""
-
-    @property
-    def kind(self) -> Kind:
-        """Of what they are counted."""
-
-    def names(self) -> list[str]:
-        """The files of keys."""
-
-    def read(self, name: str) -> bytes | None:
-        """One of them; None where it has gone meanwhile."""
-
-    def write(self, name: str, wrapped: bytes) -> None:
-        """Replace one, in one step."""
-
-    def where(self, name: str) -> str:
-        """What people call it."""
-
-
 @dataclass(frozen=True)
 class CheckpointKeys:
     """Those of a bucket; a run may be writing to it."""
 
     store: ObjectStore
-    kind: ClassVar[Kind] = "checkpoints"
+    kind: ClassVar[Literal["checkpoints"]] = "checkpoints"
+    work: ClassVar[Literal["rewrapped"]] = "rewrapped"
 
     def names(self) -> list[str]:
-        """See `Place`."""
+        """See `server.renewal.Place`."""
         return [name for name in self.store.list("") if name.endswith(KEY)]
 
     def read(self, name: str) -> bytes | None:
-        """See `Place`."""
+        """See `server.renewal.Place`."""
         return get_or_none(self.store, name)
 
-    def write(self, name: str, wrapped: bytes) -> None:
-        """See `Place`; where its round has gone meanwhile, the key goes, too."""
-        self.store.put(name, wrapped)
+    def renewed(self, name: str, data: bytes, keys: ArtifactKeys) -> bytes | None:  # noqa: ARG002 - all keys are alike
+        """See `server.renewal.Place`."""
+        return _rewrapped(data, keys)
+
+    def write(self, name: str, renewed: bytes) -> None:
+        """See `server.renewal.Place`; where its round has gone meanwhile, the key goes, too."""
+        self.store.put(name, renewed)
         # A key comes after its object, whose name is never used again: no writer still has to bring it.
         if not self.store.exists(object_of(name)):
             self.store.delete(name)
 
     def where(self, name: str) -> str:
-        """See `Place`."""
+        """See `server.renewal.Place`."""
         return self.store.url(name)
 
 
@@ -91,73 +66,38 @@ class ModelKeys:
 
     models: Models
     run: str
-    kind: ClassVar[Kind] = "models"
+    kind: ClassVar[Literal["models"]] = "models"
+    work: ClassVar[Literal["rewrapped"]] = "rewrapped"
 
     def names(self) -> list[str]:
-        """See `Place`."""
+        """See `server.renewal.Place`."""
         names = self.models.file_names(self.run)
         return [name for name in names if name.endswith(KEY) and object_of(name) in names]
 
     def read(self, name: str) -> bytes | None:
-        """See `Place`."""
+        """See `server.renewal.Place`."""
         return self.models.read_file(self.run, name)
 
-    def write(self, name: str, wrapped: bytes) -> None:
-        """See `Place`."""
-        with tempfile.TemporaryDirectory(prefix="tejido-key-") as folder:
-            (Path(folder) / name).write_bytes(wrapped)
-            self.models.write_files(self.run, Path(folder))
+    def renewed(self, name: str, data: bytes, keys: ArtifactKeys) -> bytes | None:  # noqa: ARG002 - all keys are alike
+        """See `server.renewal.Place`."""
+        return _rewrapped(data, keys)
+
+    def write(self, name: str, renewed: bytes) -> None:
+        """See `server.renewal.Place`."""
+        write_file(self.models, self.run, name, renewed)
 
     def where(self, name: str) -> str:
-        """See `Place`."""
+        """See `server.renewal.Place`."""
         return f"{name} of the model of run {self.run}"
 
 
-def rewrap_all(settings: Settings) -> dict[str, int]:
-    """Wrap anew what checkpoints, waves and all model versions are encrypted with; see `rewrap`.
-
-    Raises:
-        SettingsError: this process has no keys.
-        ArtifactRefused: see `rewrap`.
-        StorageUnreachable, TrackingUnreachable: what does not answer; begin again.
-    """
-    keys, tracker = ArtifactKeys(Path(settings.required("artifact_keys_dir"))), Tracker.of(settings)
-    runs = sorted({version.run_id for version in tracker.versions()})
-    return rewrap([CheckpointKeys(open_stores(settings).checkpoints), *(ModelKeys(tracker, run) for run in runs)], keys)
+def write_file(models: Models, run: str, name: str, data: bytes) -> None:
+    """Add a file to a run's model, in place of one of the same name."""
+    with tempfile.TemporaryDirectory(prefix="tejido-key-") as folder:
+        (Path(folder) / name).write_bytes(data)
+        models.write_files(run, Path(folder))
 
 
-def rewrap(places: Iterable[Place], keys: ArtifactKeys) -> dict[str, int]:
-    """Wrap anew what can be; a damaged key keeps no other from it.
-
-    Returns:
-        ``checkpoints`` and ``models``: how many data keys were wrapped anew; ``unchanged``: how many were so already.
-
-    Raises:
-        ArtifactRefused: some were changed, or the key that wraps them is gone. It names them; all others are done.
-    """
-    done, refused = {"checkpoints": 0, "models": 0, "unchanged": 0}, list[str]()
-    for place in places:
-        for name in place.names():
-            wrapped = place.read(name)
-            if wrapped is None:
-                continue
-            try:
-                anew = keys.rewrap(wrapped)
-            except ArtifactRefused:
-                refused.append(place.where(name))
-                continue
-            if anew != wrapped:
-                place.write(name, anew)
-            done[place.kind if anew != wrapped else "unchanged"] += 1
-    if refused:
-        raise _incomplete(refused)
-    return done
-
-
-def _incomplete(refused: list[str]) -> ArtifactRefused:
-    more = f" and {len(refused) - NAMED} more" if len(refused) > NAMED else ""
-    return ArtifactRefused(
-        f"Data keys that cannot be wrapped anew: {', '.join(refused[:NAMED])}{more}. All others are. "
-        "These were changed, or the keys that wrapped them are gone.",
-        hint="Restore them, or remove the runs that they belong to, and go on with the same command.",
-    )
+def _rewrapped(wrapped: bytes, keys: ArtifactKeys) -> bytes | None:
+    anew = keys.rewrap(wrapped)
+    return None if anew == wrapped else anew

@@ -3,26 +3,31 @@
     <name>.<key id>.sealed   the object, encrypted by a data key of its own
     <name>.<key id>.key      that data key, wrapped; replaced, and nothing else, when the wrapping key is rotated
 
-A manifest, whose place the caller chooses, names them all. No two writers ever share a file's name, so whoever is late
+A manifest, whose place the caller chooses, names them all:
+
+    <manifest>               signed by the key of when it was written
+    <manifest>.resigned      its signature by a later key, after a rotation; likewise of a plain file that is signed
+
+No two writers ever share a file's name, so whoever is late
 harms nobody. Without `TEJIDO_ARTIFACT_KEYS_DIR` there are no `Seals`, and artifacts are plain files, as in a
 simulation; a process that has the keys takes nothing that is not sealed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from catalog.errors import ObjectMissing
-from catalog.objects import ObjectStore
+from catalog.objects import ObjectStore, get_or_none
 from core.settings import Settings
 from security.artifact_keys import ArtifactKeys
 from security.envelope import decrypt, encrypt
 from security.errors import ArtifactKeyMissing, ArtifactRefused
 from security.manifests import Entry, Manifest, Subject
 
-SEALED, KEY = ".sealed", ".key"
+SEALED, KEY, RESIGNED = ".sealed", ".key", ".resigned"
 NAMED = 32
 """Hex digits of a key's id that stand in names of files."""
 
@@ -71,22 +76,31 @@ class Seals:
         """The manifest of these objects."""
         return Manifest(subject, tuple(objects), about or {}).signed(self.keys)
 
-    def verified(self, data: bytes, subject: Subject) -> Manifest:
-        """A manifest, once it is believed; raises ArtifactRefused, ArtifactNotSealed."""
-        return Manifest.verified(data, self.keys, subject)
+    def manifest(self, store: ObjectStore, file: str, subject: Subject) -> Manifest | None:
+        """A manifest, once it is believed; None where there is none.
+
+        Raises:
+            ArtifactRefused, ArtifactNotSealed: see `Manifest.verified`.
+        """
+        data = get_or_none(store, file)
+        if data is None:
+            return None
+        return Manifest.verified(data, self.keys, subject, again=lambda: get_or_none(store, file + RESIGNED))
 
     def sign_text(self, data: bytes, subject: Subject, name: str) -> bytes:
         """A signature beside a plain file that people and monitoring read."""
-        return self.keys.sign(data, purpose=_purpose(subject, name))
+        return self.keys.sign(data, purpose=purpose_of(subject, name))
 
-    def verify_text(self, data: bytes, signature: bytes, subject: Subject, name: str) -> None:
-        """Insist on such a signature.
+    def verify_text(
+        self, data: bytes, signature: bytes, subject: Subject, name: str, *, again: Callable[[], bytes | None]
+    ) -> None:
+        """Insist on such a signature; ``again`` gives that by a later key, if any.
 
         Raises:
             ArtifactRefused: it does not hold.
         """
         try:
-            self.keys.verify(data, signature, purpose=_purpose(subject, name))
+            self.keys.verify(data, signature, purpose=purpose_of(subject, name), again=again)
         except ArtifactRefused as error:
             raise ArtifactRefused(f"{name} of {subject.kind} {subject.run} is refused. {error.message}") from None
 
@@ -107,5 +121,6 @@ def keyless(what: str) -> ArtifactKeyMissing:
     return ArtifactKeyMissing(f"{what} is sealed, and this process has no keys.", hint="Set TEJIDO_ARTIFACT_KEYS_DIR.")
 
 
-def _purpose(subject: Subject, name: str) -> str:
+def purpose_of(subject: Subject, name: str) -> str:
+    """What a plain file is signed for."""
     return "\0".join((subject.kind, subject.run, name))

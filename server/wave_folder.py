@@ -3,6 +3,7 @@
     <wave>/order.json                  which model, how many products at a time, how long
     <wave>/trained.safetensors         the model's trained tensors
     <wave>/manifest.json               where there are keys: both are sealed (see sealing.py), and this is signed
+                                       (manifest.json.resigned: by a later key, after a rotation of keys)
     <wave>/pages/<client>/0000.f16     vectors: half floats, row by row
     <wave>/pages/<client>/0000.json    what is told of each product, and how many vectors there are; written last
     <wave>/status.json, result.json    as of a federated run
@@ -21,7 +22,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.errors import ObjectMissing
 from catalog.objects import ObjectStore, delete_all
 from catalog.published import Offer, checked_offer
 from federation.tensors import Tensors, from_safetensors, to_safetensors
@@ -122,12 +122,10 @@ class WaveFolder:
     def _read(self, name: str) -> bytes:
         if self._seals is None:
             return self._store.get(f"{self.name}/{name}")
-        try:
-            signed = self._store.get(f"{self.name}/{MANIFEST}")
-        except ObjectMissing:
-            raise ArtifactNotSealed(f"{self.name} is not sealed.", hint="Begin another wave.") from None
-        entry = self._seals.verified(signed, self._subject).entry(name)
-        return self._seals.get(self._store, f"{self.name}/", self._subject, entry)
+        manifest = self._seals.manifest(self._store, f"{self.name}/{MANIFEST}", self._subject)
+        if manifest is None:
+            raise ArtifactNotSealed(f"{self.name} is not sealed.", hint="Begin another wave.")
+        return self._seals.get(self._store, f"{self.name}/", self._subject, manifest.entry(name))
 
     def _page(self, client: str, number: int) -> str:
         return f"{self.name}/pages/{client}/{number:04d}"

@@ -23,13 +23,16 @@ def rotate(
         bool, typer.Option("--now", help="A key was stolen: retire the old ones at once. Access tokens there are end.")
     ] = False,
     artifacts: Annotated[
-        bool, typer.Option("--artifacts", help="Of models and checkpoints instead: the key that wraps their data keys.")
+        bool,
+        typer.Option(
+            "--artifacts", help="Of models and checkpoints instead: the keys that wrap their data keys, and sign."
+        ),
     ] = False,
     rewrap: Annotated[
-        bool, typer.Option("--rewrap", help="With --artifacts: add no key, only wrap all by the newest one there is.")
+        bool, typer.Option("--rewrap", help="With --artifacts: add no keys, only wrap and sign all by the newest.")
     ] = False,
     retire: Annotated[
-        bool, typer.Option("--retire", help="With --artifacts: add no key, wrap all anew, then forget the old ones.")
+        bool, typer.Option("--retire", help="With --artifacts: add no keys, renew all, then forget the old ones.")
     ] = False,
     state: StateOption = DEFAULT_STATE,
     how: FormatOption = Format.TEXT,

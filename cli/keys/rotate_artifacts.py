@@ -7,21 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import BadOption
+from core.files import write_atomically
 from core.settings import Settings
 from security.artifact_keys import ArtifactKeys
-from server.rewrapping import rewrap_all
+from security.artifact_rotation import ArtifactRotation, Retired
+from server.renewal import renew_all
 
 
 def rotate_artifacts(settings: Settings, *, rewrap_only: bool, retire: bool) -> dict[str, Any]:
-    """Add a wrapping key unless told otherwise, wrap every data key by the newest one, and retire the old if asked.
+    """Add a key that wraps and one that signs unless told otherwise, wrap every data key and sign every manifest and
+    result by the newest, and retire the old ones if asked.
 
     Returns:
-        ``rewrapped``: how many data keys; ``retired``: how many wrapping keys; ``went_on``: whether this was the rest
-        of a rotation that broke off, and added no key.
+        ``rewrapped``: how many data keys; ``resigned``: how many manifests and results; ``retired``: how many wrapping
+        keys, ``distrusted``: how many that signed; ``went_on``: whether this was the rest of a rotation that broke off,
+        and added no key.
 
     Raises:
         SettingsError, ArtifactKeyMissing, ArtifactKeyUnreadable: the keys are not there.
-        ArtifactRefused: a data key was changed; all others are wrapped anew, and nothing is retired.
+        ArtifactRefused: a data key or manifest was changed; all others are renewed, and nothing is retired.
+        RotationUnfinished: meanwhile somebody has begun another rotation; nothing is retired.
         BadOption: the keys are another's to change.
     """
     keys = ArtifactKeys(Path(settings.required("artifact_keys_dir")))
@@ -31,16 +36,27 @@ def rotate_artifacts(settings: Settings, *, rewrap_only: bool, retire: bool) -> 
             f"The keys in {keys.directory} are not this process's to change.",
             hint="In containers set-up changes them, and this command gets --rewrap: docs/how-to/models.md.",
         )
-    goes_on = is_new and not keys.begin_rotation()
-    done = rewrap_all(settings)
+    rotation = ArtifactRotation(keys)
+    goes_on = is_new and not rotation.begin()
+    # Before the work: of a key that comes meanwhile it says nothing.
+    word = rotation.word()
+    done = renew_all(settings)
+    if settings.renewed_file:
+        write_atomically(settings.renewed_file, word)
     if is_new:
-        keys.end_rotation()
-    return {"rewrapped": done, "retired": keys.retire() if retire else 0, "went_on": goes_on}
+        rotation.end()
+    retired = rotation.retire(word) if retire else Retired(0, 0)
+    return {**done, "retired": retired.wrapping, "distrusted": retired.signing, "went_on": goes_on}
 
 
 def told(result: dict[str, Any]) -> str:
     """For people."""
-    done = result["rewrapped"]
-    wrapped = f"Data keys wrapped anew: {done['checkpoints']} of checkpoints, {done['models']} of models"
-    before = "Went on with the rotation that broke off, and added no other key. " if result["went_on"] else ""
-    return f"{before}{wrapped}; {done['unchanged']} were so already. Wrapping keys retired: {result['retired']}."
+    before = "Went on with the rotation that broke off, and added no other keys. " if result["went_on"] else ""
+    wrapped = f"Data keys wrapped anew: {_counted(result['rewrapped'])}"
+    signed = f"Manifests and results signed anew: {_counted(result['resigned'])}"
+    retired = f"Keys retired: {result['retired']} that wrapped, {result['distrusted']} that signed"
+    return f"{before}{wrapped}. {signed}. {retired}."
+
+
+def _counted(done: dict[str, int]) -> str:
+    return f"{done['checkpoints']} of checkpoints, {done['models']} of models; {done['unchanged']} were so already"

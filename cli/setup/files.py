@@ -10,9 +10,10 @@ import typer
 
 from cli.output import Format, FormatOption, emit
 from deployment.keys import Keys
-from deployment.platform import Owners, Platform
+from deployment.platform import RENEWED, Owners, Platform
 from deployment.volumes import give_volumes, read_notify_url, read_readers, write_airflow_files
 from security.artifact_keys import ArtifactKeys
+from security.artifact_rotation import ArtifactRotation
 from security.errors import RotationUnfinished
 
 KeysOption = Annotated[Path, typer.Option(help="Folder of all secrets; no service sees it.")]
@@ -38,7 +39,10 @@ def files(
     airflow_owner: Annotated[int, typer.Option(envvar="AIRFLOW_UID", help="User id that Airflow runs as.")] = 50000,
     rotate: Annotated[
         Rotation | None,
-        typer.Option("--rotate-artifacts", help="Add a key that wraps data keys, or forget all but the newest."),
+        typer.Option(
+            "--rotate-artifacts",
+            help="Models and checkpoints: add keys that wrap and sign, or forget all but the newest.",
+        ),
     ] = None,
     how: FormatOption = Format.TEXT,
 ) -> None:
@@ -47,9 +51,11 @@ def files(
     store, has_begun_before = Keys(keys), False
     with store.locked():
         if rotate is Rotation.BEGIN:
-            has_begun_before = not ArtifactKeys.open(store.artifacts).begin_rotation()
+            has_begun_before = not ArtifactRotation(ArtifactKeys.open(store.artifacts)).begin()
         elif rotate is Rotation.RETIRE:
-            ArtifactKeys.open(store.artifacts).retire()
+            renewed = volumes / "clients" / RENEWED
+            word = renewed.read_bytes() if renewed.exists() else b""
+            ArtifactRotation(ArtifactKeys.open(store.artifacts)).retire(word)
         platform = Platform(store, notify_url=read_notify_url(secrets), readers=read_readers(secrets))
         platform.write(shares, owners)
         platform.write_connection(volumes / "flwr")
@@ -58,7 +64,7 @@ def files(
     if has_begun_before:
         # Only now: where it broke off before, the services did not have the new key yet.
         raise RotationUnfinished(
-            "A rotation has begun before and is not over, so no key was added; every service has the one of then.",
+            "A rotation has begun before and is not over, so no key was added; every service has those of then.",
             hint="Go on with `keys rotate --artifacts --rewrap`, then `--rotate-artifacts retire`; then begin another.",
         )
     names = sorted(path.name for path in shares.iterdir())

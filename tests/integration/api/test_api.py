@@ -22,7 +22,8 @@ from catalog.objects import S3ObjectStore
 from core.progress import NoProgress
 from security.errors import ArtifactNotSealed, ArtifactRefused
 from server.indexing import build_index
-from server.sealing import SEALED, Seals
+from server.models import MANIFEST
+from server.sealing import RESIGNED, SEALED, Seals
 from server.serving import fetch
 from server.tracking import CHAMPION, MODEL, Tracker
 from tests.integration.api.stacks import Loaded, ask, make_model_and_index, register_model, signed_in, until_ready
@@ -243,10 +244,22 @@ def test_older_models_are_sealed_by_a_command_and_keys_rotate_while_the_api_answ
     assert tejido(loaded, "model", "seal", "--all")["sealed"] == []
 
     versions = len(tracker.versions())
-    assert tejido(loaded, "keys", "rotate", "--artifacts")["rewrapped"]["models"] == 2 * versions
+    told = tejido(loaded, "keys", "rotate", "--artifacts")
+    assert (told["rewrapped"]["models"], told["resigned"]["models"]) == (2 * versions, versions)
+    assert ask(http, SEARCH)["searchByText"]["modelVersion"]
     fetch(tracker, plain, tmp_path / "both keys", Seals.of(settings))
     told = tejido(loaded, "keys", "rotate", "--artifacts", "--retire")
     assert (told["rewrapped"]["unchanged"], told["retired"]) == (2 * versions, 1)
+    assert (told["resigned"]["unchanged"], told["distrusted"]) == (versions, 1)
     # What is cached is wrapped by a key that is gone: it is fetched anew.
     fetch(tracker, plain, tmp_path / "both keys", Seals.of(settings))
     assert ask(http, SEARCH)["searchByText"]["modelVersion"]
+    # Its first signature is by the key that is retired.
+    later = f"{MANIFEST}{RESIGNED}"
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / later).write_bytes(tracker.read_file(plain.run_id, later))
+    tracker.delete_file(plain.run_id, later)
+    with pytest.raises(ArtifactRefused, match="whom nobody trusts"):
+        fetch(tracker, plain, tmp_path / "by the old key", Seals.of(settings))
+    tracker.write_files(plain.run_id, tmp_path / "later")
+    fetch(tracker, plain, tmp_path / "by the new key", Seals.of(settings))

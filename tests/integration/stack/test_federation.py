@@ -15,12 +15,14 @@ from catalog.index import IndexStore
 from catalog.manifest import client_manifest, live_manifest
 from catalog.objects import S3ObjectStore
 from catalog.store import CatalogueStore
+from cli.keys.rotate_artifacts import rotate_artifacts
 from clients.contracts import Contracts
 from clients.receipts import receipts_of
 from core.progress import NoProgress
 from core.settings import Settings
 from embedded.stack import Stack
 from federation.config import FederationConfig
+from security.errors import ArtifactRefused
 from server.audit import history
 from server.checkpoints import RunFolder
 from server.comparing import compare
@@ -33,7 +35,7 @@ from server.models import write_model
 from server.promotion import promote
 from server.rollback import rollback
 from server.runs import preflight, resume_federation, run_contracts, run_federation, run_status
-from server.sealing import SEALED
+from server.sealing import RESIGNED, SEALED
 from server.serving import load_champion, load_version
 from server.stores import open_stores
 from server.tracking import CHAMPION, FEDERATED_EXPERIMENT, Tracker
@@ -154,6 +156,34 @@ def test_mlflow_has_one_step_a_round_and_a_model_version_without_pickle(
         ("manifest", "json"), ("model", "key"), ("model", "sealed"), ("model-card", "md"),
         ("trained", "key"), ("trained", "sealed"),
     ]  # fmt: skip
+
+
+def test_run_is_read_at_each_step_of_a_rotation_and_then_by_the_new_keys_alone(
+    settings: Settings, result: dict[str, Any]
+) -> None:
+    stores, run = open_stores(settings), result["run_id"]
+    folder = RunFolder(stores.checkpoints, run, stores.seals)
+    signed = {name: stores.checkpoints.get(f"{run}/{name}") for name in ("state.json", "result.json", "result.sig")}
+    told = rotate_artifacts(settings, rewrap_only=False, retire=False)
+    # The marker and the result of each run.
+    assert told["resigned"]["checkpoints"] >= 2
+    assert told["resigned"]["models"] >= 1
+    assert (folder.last(), folder.believed_result()) != (None, None)
+    told = rotate_artifacts(settings, rewrap_only=False, retire=True)
+    assert (told["resigned"]["checkpoints"], told["resigned"]["models"]) == (0, 0)
+    assert told["distrusted"] >= 1
+    assert (last := folder.last()) is not None
+    assert last.round == 2
+    assert run_federation(settings, CONFIG, run, NoProgress()) == result
+    assert {name: stores.checkpoints.get(f"{run}/{name}") for name in signed} == signed
+    for name, read in {"state.json": folder.last, "result.json": folder.believed_result}.items():
+        later = f"{run}/{name}{RESIGNED}"
+        kept = stores.checkpoints.get(later)
+        stores.checkpoints.delete(later)
+        with pytest.raises(ArtifactRefused, match="whom nobody trusts"):
+            read()
+        stores.checkpoints.put(later, kept)
+        assert read() is not None
 
 
 def test_preflight_counts_the_clients_online(settings: Settings, catalogue: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from api.headers import SecurityHeaders
 from api.image_urls import ImageUrls
-from api.readers import LOOK_EVERY_S, FollowedReaders
+from api.readers import FollowedReaders
+from core.following import LOOK_EVERY_S
 from core.settings import Bucket, Settings, SettingsError
 from embedded.environments import write_buckets
 from security.links import PictureLinks

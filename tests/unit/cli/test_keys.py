@@ -13,8 +13,11 @@ from typer.testing import CliRunner
 
 from cli.commands import register
 from cli.errors import BadOption
-from cli.keys.rotate_artifacts import told
-from security.errors import RotationTooEarly
+from cli.keys.rotate_artifacts import rotate_artifacts, told
+from core.settings import Settings
+from security.artifact_keys import ArtifactKeys
+from security.artifact_rotation import ArtifactRotation, Retired
+from security.errors import ArtifactRefused, RotationTooEarly, RotationUnfinished
 from security.key_rotation import KeyRotation
 from security.signing_keys import SigningKeys
 
@@ -80,8 +83,115 @@ def test_options_of_the_two_rotations_do_not_mix(signing: Path, options: tuple[s
 
 
 def test_who_goes_on_with_a_rotation_that_broke_off_is_told_so() -> None:
-    result = {"rewrapped": {"checkpoints": 3, "models": 2, "unchanged": 1}, "retired": 0, "went_on": False}
+    done = {"checkpoints": 3, "models": 2, "unchanged": 1}
+    signed = {"checkpoints": 2, "models": 1, "unchanged": 0}
+    result = {"rewrapped": done, "resigned": signed, "retired": 0, "distrusted": 1, "went_on": False}
     assert told(result) == (
-        "Data keys wrapped anew: 3 of checkpoints, 2 of models; 1 were so already. Wrapping keys retired: 0."
+        "Data keys wrapped anew: 3 of checkpoints, 2 of models; 1 were so already. Manifests and results signed anew: "
+        "2 of checkpoints, 1 of models; 0 were so already. Keys retired: 0 that wrapped, 1 that signed."
     )
     assert told(result | {"went_on": True}).startswith("Went on with the rotation that broke off")
+
+
+DONE = {"rewrapped": {"checkpoints": 1}, "resigned": {"checkpoints": 1}}
+
+
+@pytest.fixture
+def sealing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Settings, list[str]]:
+    """Settings of one who rotates, and the name of the signer at each renewal, of which nothing is really done."""
+    signers: list[str] = []
+    keys = ArtifactKeys.open(tmp_path / "artifacts")
+    settings = Settings(_env_file=None, artifact_keys_dir=keys.directory, renewed_file=tmp_path / "renewed")
+
+    def renew_all(_: Settings) -> dict[str, dict[str, int]]:
+        signers.append(keys.signer)
+        return DONE
+
+    monkeypatch.setattr("cli.keys.rotate_artifacts.renew_all", renew_all)
+    return settings, signers
+
+
+def test_set_up_may_retire_old_keys_only_on_the_word_of_who_has_renewed_all(
+    sealing: tuple[Settings, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, signers = sealing
+    keys = ArtifactKeys(Path(settings.required("artifact_keys_dir")))
+    first, renewed = keys.signer, Path(settings.required("renewed_file"))
+    ArtifactRotation(keys).begin()
+    rotate_artifacts(settings, rewrap_only=True, retire=False)
+    assert signers == [keys.signer] != [first]
+
+    word = renewed.read_bytes()
+    renewed.unlink()
+
+    def broken(_: Settings) -> dict[str, dict[str, int]]:
+        raise ArtifactRefused("one is damaged")
+
+    monkeypatch.setattr("cli.keys.rotate_artifacts.renew_all", broken)
+    for retire in (False, True):
+        with pytest.raises(ArtifactRefused):
+            rotate_artifacts(settings, rewrap_only=not retire, retire=retire)
+    assert not renewed.exists()
+    assert len(keys.trusted()) == len(keys.wrapping_keys()) == 2
+    assert ArtifactRotation(keys).retire(word) == Retired(1, 1)
+
+
+def test_keys_that_come_while_all_is_renewed_keep_the_old_ones_from_retiring(
+    sealing: tuple[Settings, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, _ = sealing
+    rotation = ArtifactRotation(ArtifactKeys(Path(settings.required("artifact_keys_dir"))))
+
+    def overtaken(_: Settings) -> dict[str, dict[str, int]]:
+        rotation.begin()
+        return DONE
+
+    with monkeypatch.context() as patched:
+        patched.setattr("cli.keys.rotate_artifacts.renew_all", overtaken)
+        with pytest.raises(RotationUnfinished):
+            rotate_artifacts(settings, rewrap_only=False, retire=True)
+    assert len(rotation.keys.trusted()) == 2
+    told = rotate_artifacts(settings, rewrap_only=False, retire=True)
+    assert (told["retired"], told["distrusted"]) == (1, 1)
+
+
+def test_one_command_where_the_keys_are_one_s_own_adds_both_and_another_retires_both(
+    sealing: tuple[Settings, list[str]],
+) -> None:
+    settings, signers = sealing
+    keys = ArtifactKeys(Path(settings.required("artifact_keys_dir")))
+    told = rotate_artifacts(settings, rewrap_only=False, retire=False)
+    assert (told["retired"], told["distrusted"], told["went_on"]) == (0, 0, False)
+    assert signers == [keys.signer]
+    told = rotate_artifacts(settings, rewrap_only=False, retire=True)
+    assert (told["retired"], told["distrusted"]) == (1, 1)
+    assert (len(keys.trusted()), len(keys.wrapping_keys())) == (1, 1)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_rotation_that_was_killed_while_all_was_renewed_goes_on_with_the_same_keys(
+    sealing: tuple[Settings, list[str]], monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    settings, _ = sealing
+    keys = ArtifactKeys(Path(settings.required("artifact_keys_dir")))
+
+    def killed(_: Settings) -> dict[str, dict[str, int]]:
+        raise KeyboardInterrupt
+
+    for _ in range(1 + again):
+        with monkeypatch.context() as patched:
+            patched.setattr("cli.keys.rotate_artifacts.renew_all", killed)
+            with pytest.raises(KeyboardInterrupt):
+                rotate_artifacts(settings, rewrap_only=False, retire=False)
+    signer, wrapping = keys.signer, keys.wrapping_keys()
+    assert len(wrapping) == len(keys.trusted()) == 2
+    told = rotate_artifacts(settings, rewrap_only=False, retire=False)
+    assert told["went_on"]
+    assert (keys.signer, keys.wrapping_keys()) == (signer, wrapping)
+    with monkeypatch.context() as patched:
+        patched.setattr("cli.keys.rotate_artifacts.renew_all", killed)
+        with pytest.raises(KeyboardInterrupt):
+            rotate_artifacts(settings, rewrap_only=False, retire=True)
+    assert len(keys.trusted()) == 2
+    rotate_artifacts(settings, rewrap_only=False, retire=True)
+    assert (keys.signer, keys.wrapping_keys(), len(keys.trusted())) == (signer, wrapping[:1], 1)

@@ -22,7 +22,10 @@ from deployment.keys import Keys
 from deployment.platform import Owners, Platform
 from deployment.shares import Share
 from deployment.volumes import read_notify_url, read_readers
+from security.artifact_keys import SIGNING, TRUSTED, ArtifactKeys
+from security.artifact_rotation import ArtifactRotation
 from security.bundles import verifying_key
+from security.ed25519 import fingerprint
 from security.errors import RotationUnfinished
 from security.policy import read_policy
 
@@ -87,13 +90,14 @@ def test_who_only_reads_models_cannot_sign_one(keys: Keys, tmp_path: Path, file:
         assert folder == Path("/run/tejido/artifacts")
 
 
-def test_a_wrapping_key_is_added_and_the_old_one_forgotten_by_set_up(keys: Keys, tmp_path: Path) -> None:
+def test_keys_are_added_and_the_old_ones_forgotten_by_set_up(keys: Keys, tmp_path: Path) -> None:
     app, shares = typer.Typer(), tmp_path / "shares"
     app.command()(files)
     folders = [
         part for name in ("keys", "shares", "volumes", "secrets") for part in (f"--{name}", str(tmp_path / name))
     ]
-    (tmp_path / "volumes").mkdir()
+    renewed = tmp_path / "volumes" / "clients" / "renewed"
+    renewed.parent.mkdir(parents=True)
     owners = ["--owner", str(os.getuid()), "--airflow-owner", str(os.getuid())]
 
     def told(*options: str) -> list[str]:
@@ -104,18 +108,74 @@ def test_a_wrapping_key_is_added_and_the_old_one_forgotten_by_set_up(keys: Keys,
     def of_api() -> list[str]:
         return (shares / "api" / "artifacts" / "wrapping.keys").read_text().split()
 
+    def of_operator() -> ArtifactKeys:
+        return ArtifactKeys(shares / "operator" / "artifacts")
+
     (first,) = told()
     assert told() == [first]
+    signer = of_operator().signer
+    # Before all is renewed by the newest keys, none is forgotten.
+    renewed.write_bytes(ArtifactRotation(of_operator()).word())
     newest, older = told("--rotate-artifacts", "begin")
     assert older == first
+    assert of_operator().signer != signer
+    early = CliRunner().invoke(app, [*folders, *owners, "--rotate-artifacts", "retire"])
+    assert isinstance(early.exception, RotationUnfinished)
+    assert "--rewrap" in early.exception.hint
+    assert len((keys.artifacts / TRUSTED).read_text().split()) == 2
     # A rotation that is not over begins no other, and says so; where it broke off, its key is told to all.
     Share(shares / "api", os.getuid()).write("artifacts/wrapping.keys", f"{older}\n")
     refused = CliRunner().invoke(app, [*folders, *owners, "--rotate-artifacts", "begin"])
     assert isinstance(refused.exception, RotationUnfinished)
     assert "retire" in refused.exception.hint
     assert of_api() == [newest, older]
+    renewed.write_bytes(ArtifactRotation(of_operator()).word())
+    assert told("--rotate-artifacts", "retire") == [newest]
+    for name in ("api", "coordinator", "operator", "worker"):
+        held = ArtifactKeys(shares / name / "artifacts")
+        assert [fingerprint(key) for key in held.trusted()] == [of_operator().signer]
+    # Killed before the services were told, it tells them the next time.
     assert told("--rotate-artifacts", "retire") == [newest]
     assert len(told("--rotate-artifacts", "begin")) == 2
+
+
+def test_nobody_wraps_or_signs_by_a_key_that_another_service_does_not_have(
+    keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares, written_before = tmp_path / "shares", Share.write
+    Platform(keys).write(shares, ME)
+    ArtifactRotation(ArtifactKeys(keys.artifacts)).begin()
+    told: list[str] = []
+
+    def written(share: Share, name: str, text: str) -> Path:
+        path = written_before(share, name, text)
+        holders = [ArtifactKeys(shares / name / "artifacts") for name in ("api", "coordinator", "operator", "worker")]
+        signers = {held.signer for held in holders if (held.directory / SIGNING).exists()}
+        for held in holders:
+            assert signers <= {fingerprint(key) for key in held.trusted()}
+            assert {other.wrapping_keys()[0] for other in holders} <= set(held.wrapping_keys())
+        if name.startswith("artifacts/"):
+            told.append(f"{share.folder.name} {name}")
+        return path
+
+    monkeypatch.setattr(Share, "write", written)
+    Platform(keys).write(shares, ME)
+    # Each of four twice, and those who sign once more.
+    assert len(told) == 4 * 2 * 2 + 3
+    assert len(ArtifactKeys(shares / "api" / "artifacts").trusted()) == 2
+
+
+def test_a_file_of_a_share_is_never_seen_before_its_owner_may_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[str, int, int, bool]] = []
+
+    def chown(path: str, user: int, group: int) -> None:
+        given.append((Path(path).parent.name, user, group, (tmp_path / "share" / "secret").exists()))
+
+    monkeypatch.setattr(os, "chown", chown)
+    Share(tmp_path / "share", 10001).write("secret", "s")
+    assert given == [("share", 10001, 10001, False)]
 
 
 def test_no_two_secrets_are_alike(keys: Keys, tmp_path: Path) -> None:

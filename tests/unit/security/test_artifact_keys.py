@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from security.artifact_keys import PENDING, SIGNING, TRUSTED, WRAPPING, ArtifactKeys
+from security.artifact_keys import SIGNING, TRUSTED, WRAPPING, ArtifactKeys
 from security.envelope import Digests
 from security.errors import ArtifactKeyMissing, ArtifactKeyUnreadable, ArtifactNotSealed, ArtifactRefused
 from security.manifests import Entry, Manifest, Subject
-from security.signing_keys import locked
 
 SUBJECT = Subject("model", "f00d")
 DIGESTS = Digests(3, "a" * 64, 35, "b" * 64)
@@ -94,69 +92,6 @@ def test_key_that_a_stranger_has_wrapped_is_refused(keys: ArtifactKeys, tmp_path
     for wrapped in (stranger.wrapped, urlsafe_b64encode(stranger.key), b"", b"\xff"):
         with pytest.raises(ArtifactRefused):
             keys.unwrap(wrapped, stranger.key_id)
-
-
-def test_rotation_changes_the_wrapping_and_nothing_else(keys: ArtifactKeys) -> None:
-    data_key = keys.new_data_key()
-    assert keys.rewrap(data_key.wrapped) == data_key.wrapped
-    keys.begin_rotation()
-    anew = keys.rewrap(data_key.wrapped)
-    assert anew != data_key.wrapped
-    assert keys.rewrap(anew) == anew
-    for wrapped in (data_key.wrapped, anew):
-        assert keys.unwrap(wrapped, data_key.key_id) == data_key.key
-    keys.end_rotation()
-    assert keys.retire() == 1
-    assert keys.unwrap(anew, data_key.key_id) == data_key.key
-    with pytest.raises(ArtifactRefused):
-        keys.unwrap(data_key.wrapped, data_key.key_id)
-
-
-def test_rotation_that_broke_off_is_finished_with_the_key_that_it_made(keys: ArtifactKeys) -> None:
-    assert keys.begin_rotation()
-    once = (keys.directory / WRAPPING).read_bytes()
-    assert not keys.begin_rotation()
-    assert (keys.directory / WRAPPING).read_bytes() == once
-    keys.end_rotation()
-    keys.begin_rotation()
-    assert len((keys.directory / WRAPPING).read_text().split()) == 3
-
-
-def test_rotation_ends_only_when_nobody_else_is_changing_the_keys(keys: ArtifactKeys) -> None:
-    keys.begin_rotation()
-    with ThreadPoolExecutor(1) as pool:
-        with locked(keys.directory):
-            ended = pool.submit(keys.end_rotation)
-            with pytest.raises(TimeoutError):
-                ended.result(timeout=0.2)
-            assert (keys.directory / PENDING).exists()
-        ended.result(timeout=5)
-    assert not (keys.directory / PENDING).exists()
-
-
-def test_readers_never_notice_a_rotation(keys: ArtifactKeys) -> None:
-    data_key, stop, failures = keys.new_data_key(), threading.Event(), []
-    current = [data_key.wrapped]
-
-    def read() -> None:
-        reader = ArtifactKeys(keys.directory)
-        while not stop.is_set():
-            try:
-                assert reader.unwrap(current[0], data_key.key_id) == data_key.key
-            except Exception as error:
-                failures.append(error)
-
-    readers = [threading.Thread(target=read) for _ in range(4)]
-    for thread in readers:
-        thread.start()
-    for _ in range(30):
-        keys.begin_rotation()
-        current[0] = keys.rewrap(current[0])
-        keys.end_rotation()
-    stop.set()
-    for thread in readers:
-        thread.join()
-    assert not failures
 
 
 def test_manifest_comes_back_once_it_is_believed(keys: ArtifactKeys) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from core.following import LOOK_EVERY_S
 from security.errors import RotationTooEarly, SigningKeyMissing
-from security.followed_keys import LOOK_EVERY_S, FollowedKeys
+from security.followed_keys import FollowedKeys
 from security.key_rotation import HISTORY, JWKS_CACHE_S, KeyRotation
 from security.signing_keys import SigningKeys
 from security.tokens import LEEWAY_S, MAX_LIFETIME_S, AccessTokens
