@@ -3,7 +3,7 @@
 Flower keeps a client's state in its SuperNode's memory, and hands each message's process a copy: two messages that come
 at once find the same. A note is made by one process only, and is on the disk before anything leaves that it is about.
 
-They lie beside the client's receipts, which are no cache: who clears them clears what the client has promised.
+They lie beside the client's receipts, outside its caches: who clears them clears what the client has promised.
 """
 
 from __future__ import annotations

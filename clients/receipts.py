@@ -23,6 +23,7 @@ from security.receipt_keys import ReceiptKey
 from security.signing_keys import locked
 
 NOTHING_BEFORE = "0" * 64
+FOLDER = "receipts"
 TAIL = 1 << 16
 
 
@@ -100,9 +101,18 @@ def signing_key(settings: Settings) -> ReceiptKey:
 
 
 def receipts_folder(settings: Settings) -> Path:
-    """Where a client keeps them."""
-    root = settings.receipts_dir or settings.features_dir / "receipts"
-    return root / settings.required("client_name")
+    """Where a client keeps them: where it was told, or in its state folder.
+
+    An older release kept them in the cache folder. Those that lie there are gone on with there, until they are moved:
+    nobody has two chains, and nothing that was promised is forgotten.
+    """
+    name = settings.required("client_name")
+    if settings.receipts_dir is not None:
+        return settings.receipts_dir / name
+    kept, cached = settings.state_dir / FOLDER / name, settings.features_dir / FOLDER / name
+    # Who names a cache folder alone has a state folder wherever the process was started.
+    names_cache_alone = settings.cache_dir is not None and "state_dir" not in settings.model_fields_set
+    return cached if names_cache_alone or (cached.exists() and not kept.exists()) else kept
 
 
 def note_what_leaves(

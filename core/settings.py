@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     renewed_file: Path | None = None
     """Where the rotation of those keys leaves word that all is renewed, for a set-up that has no way to what is."""
     receipts_dir: Path | None = None
-    """In a client's process: where it notes what leaves its machine; ``receipts`` in its cache folder when unset."""
+    """In a client's process: where it notes what leaves its machine; ``receipts`` in its state folder when unset."""
     graphql_introspection: bool = False
     """Whether tools may read the GraphQL schema over the wire; off, as it also helps an attacker."""
     searches_per_minute: int = Field(default=600, ge=0)

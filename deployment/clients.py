@@ -66,6 +66,7 @@ class Client:
             "s3_endpoint": addresses.own_store(self.name),
             "s3_access_key": self._access_key,
             "s3_secret_key": self._secret_key,
+            "state_dir": DATA / "state",
             "cache_dir": DATA / "cache",
             "policy_file": MOUNT / POLICY,
         }

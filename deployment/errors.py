@@ -6,7 +6,7 @@ from core.errors import TejidoError
 
 
 class ComposeFileUnreadable(TejidoError):
-    """The compose file is missing, or not ours."""
+    """The compose file is missing, or not ours; or a client's own does not say what it enrols for."""
 
     code = "deployment.compose_unreadable"
 

@@ -42,6 +42,8 @@ FLWR_HOME=$PWD/flwr TEJIDO_ENV_FILE=$PWD/client.env python -m clients.superexec 
 ```
 
 The second trains: it has the bucket, and not the node's key. You enrolled for {limit}.
+It makes two folders here: `cache`, which may go at any time, and `state`, which may not: what has left this machine,
+and what you have promised in confidential rounds.
 `tejido client publish {name} --all` says what of your products may be shown; until then, none is.
 """
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from core.limits import Limit, limit_after
 from core.names import checked_client_name, client_bucket_name
 from deployment.handover import Handover
 from embedded.enrolment import Enrolment, Enrolments
@@ -55,8 +56,8 @@ class Clients:
         self._state, self._wait_s = state, wait_s
         self._enrolments = Enrolments(state)
 
-    def add(self, name: str, *, max_examples: int | None, is_elsewhere: bool, out: Path | None) -> Done:
-        """Enrol a client and write its folder.
+    def add(self, name: str, *, limit: Limit = None, is_elsewhere: bool, out: Path | None) -> Done:
+        """Enrol a client and write its folder; the limit of one that is enrolled stays where nothing is said of it.
 
         Raises:
             ClientNameInvalid: no host, bucket or folder can be called so.
@@ -65,8 +66,10 @@ class Clients:
             HandoverInvalid: its folder cannot be written there.
         """
         with self.alone():
-            wanted = Enrolment.of(name, max_examples=max_examples, is_elsewhere=is_elsewhere)
-            before = self._enrolments.get(name)
+            wanted, before = Enrolment.of(name, is_elsewhere=is_elsewhere), self._enrolments.get(name)
+            # One that was removed comes back as a new one.
+            held = before.max_examples if before and not before.is_removed else None
+            wanted = replace(wanted, max_examples=limit_after(limit, held))
             return self._bring_about(self._following_on(before, wanted), out, before)
 
     def _following_on(self, before: Enrolment | None, wanted: Enrolment) -> Enrolment:
@@ -195,6 +198,8 @@ class Clients:
         store_port, superlink = self._addresses(wanted, is_running=is_running)
         store = ObjectStore(state=state, port=store_port, owner=wanted.bucket)
         settings = client_environment(state, store.client_bucket(name))
+        # Its receipts lie below its own state folder; where an older release began them, they stay.
+        del settings["receipts_dir"]
         return Handover(
             name=name,
             bucket=wanted.bucket,

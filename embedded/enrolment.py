@@ -14,6 +14,7 @@ from pathlib import Path
 
 from catalog.audit_log import Kind
 from core.files import write_secret
+from core.limits import NO_LIMIT
 from core.names import checked_client_name, client_bucket_name
 from core.settings import Settings
 from embedded.errors import EnrolmentUnreadable
@@ -46,12 +47,11 @@ class Enrolment:
     """Whether it was added, and not changed since."""
 
     @classmethod
-    def of(cls, name: str, *, max_examples: int | None = None, is_elsewhere: bool = False) -> Enrolment:
+    def of(cls, name: str, *, is_elsewhere: bool = False) -> Enrolment:
         """A new one."""
         return cls(
             name=checked_client_name(name),
             bucket=client_bucket_name(name),
-            max_examples=max_examples,
             is_elsewhere=is_elsewhere,
             actor=actor_of(Settings(_env_file=None)),
             since=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -109,7 +109,8 @@ def write_down(settings: Settings, enrolment: Enrolment) -> None:
     if enrolment.is_removed:
         bar(settings, enrolment.name)
         return
-    admit(settings, enrolment.name, max_examples=enrolment.max_examples)
+    # Where the file says nothing of a limit, there is none.
+    admit(settings, enrolment.name, limit=enrolment.max_examples or NO_LIMIT)
     kind: Kind = "client_added" if enrolment.is_new else "client_changed"
     details = {"revision": enrolment.revision, "since": enrolment.since, "max_examples": enrolment.max_examples}
     note_client(settings, kind, enrolment.name, actor=enrolment.actor, **details)

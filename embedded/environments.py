@@ -33,6 +33,7 @@ def client_environment(state: StateFolder, bucket: ClientBucket) -> dict[str, ob
     return {
         "state_dir": state.root / "clientapps" / bucket.name,
         "cache_dir": state.root / "cache" / bucket.name,
+        "receipts_dir": receipts_dir(state, bucket.name),
         "client_name": bucket.name,
         "client_bucket": bucket.bucket,
         "s3_endpoint": bucket.endpoint,
@@ -41,6 +42,12 @@ def client_environment(state: StateFolder, bucket: ClientBucket) -> dict[str, ob
         "s3_region": bucket.region,
         "policy_file": policy_path(state, bucket.name),
     }
+
+
+def receipts_dir(state: StateFolder, client: str) -> Path:
+    """Where a client's receipts lie, in a folder of its name; those of an older release stay in its cache folder."""
+    kept, cached = state.folder("receipts"), state.root / "cache" / client / "receipts"
+    return cached if (cached / client).exists() and not (kept / client).exists() else kept
 
 
 def bundle_key_path(state: StateFolder) -> Path:

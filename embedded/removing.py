@@ -78,6 +78,7 @@ def _files(state: StateFolder, clients: Clients, name: str) -> dict[str, list[Pa
         "key files": [*clients.secrets(name), *readers],
         "settings and policy": [client_env_path(state, name), policy_path(state, name), clients.folder(name, None)],
         "caches and working folders": [state.root / folder / name for folder in ("cache", "clientapps", "supernodes")],
+        "receipts and promises": [state.root / "receipts" / name],
         "logs": [path for kind in ("supernode", "clientapps", "s3-client") for path in _logs(state, f"{kind}-{name}")],
     }
 

@@ -188,7 +188,8 @@ def _tracked(
 
 
 def _stages(grid: Grid, run: Run, last: Checkpoint | None, models: _Models) -> dict[str, Any]:
-    mailbox = Mailbox(grid)
+    store = open_stores(run.settings).data
+    mailbox = Mailbox(grid, removed=lambda: removed(store))
     is_named = run.settings.simulation_dir is None
     roster = Roster(mailbox, run.config, run.expected, run.teller.say, are_named=is_named, contract=run.contract)
     budget = PrivacyBudget.of(run.config)
@@ -197,7 +198,7 @@ def _stages(grid: Grid, run: Run, last: Checkpoint | None, models: _Models) -> d
     if last is None or (done < run.config.rounds and can_go_on):
         roster.gather()
     gallery = load_gallery(
-        open_stores(run.settings).data,
+        store,
         run.manifest,
         run.spec,
         features_dir=run.settings.features_dir,

@@ -1,7 +1,7 @@
-"""What clients enrolled for, and who was removed, where the coordinator looks before a run: a small object each.
+"""What clients enrolled for, and who was removed, where the coordinator looks: a small object each.
 
 A client without one in ``s3://data/enrolments`` may train on all of its partition; with one in ``s3://data/removed``
-it takes no part, whatever the catalogue names.
+it takes no part, whatever the catalogue names, and none any more in a run that is under way.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 from catalog.objects import ObjectStore
+from core.limits import NO_LIMIT, Limit
 from server.errors import EnrolmentUnreadable
 
 PREFIX, REMOVED = "enrolments/", "removed/"
@@ -35,6 +36,21 @@ def limits(store: ObjectStore) -> dict[str, int]:
         EnrolmentUnreadable: one is damaged; no run begins on a guess.
     """
     return {key.removeprefix(PREFIX).removesuffix(".json"): _read(store, key) for key in list(store.list(PREFIX))}
+
+
+def say_limit(store: ObjectStore, client: str, limit: Limit) -> int | None:
+    """Write down what is said of a client's limit, and return the one that holds then; None: there is none.
+
+    Raises:
+        EnrolmentUnreadable: nothing is said, and what stands there is damaged.
+    """
+    if limit is None:
+        return _read(store, _key(client)) if store.exists(_key(client)) else None
+    if limit == NO_LIMIT:
+        drop_limits(store, client)
+        return None
+    put_limits(store, client, max_examples=limit)
+    return limit
 
 
 def note_removed(store: ObjectStore, client: str) -> None:
@@ -66,7 +82,8 @@ def _read(store: ObjectStore, key: str) -> int:
 
 def _unreadable(store: ObjectStore, key: str) -> EnrolmentUnreadable:
     return EnrolmentUnreadable(
-        f"{key} in {store.name} says of no client what it enrolled for.", hint="Say it again: `tejido client add`."
+        f"{key} in {store.name} says of no client what it enrolled for.",
+        hint="Say it again: `tejido client add NAME --max-examples N`.",
     )
 
 

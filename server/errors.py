@@ -1,7 +1,7 @@
 """What can go wrong at the coordinator.
 
 ServerError
-├── ClientsMissing        too few clients online, or too few fit to take part
+├── ClientsMissing        too few clients online, fit to take part, or left
 ├── ClientUnknown         the run names a client that the catalogue does not have
 ├── QuorumMissed          too few valid updates in a round
 ├── RunFailed             the federated run ended without a result; carries the first error and the log's tail
@@ -33,7 +33,7 @@ class ServerError(TejidoError):
 
 
 class ClientsMissing(ServerError):
-    """Too few clients are online, or too few of them are fit to take part."""
+    """Too few clients are online, too few of them are fit to take part, or too few are left."""
 
     code = "server.clients_missing"
     exit_status = EX_TEMPFAIL

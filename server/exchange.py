@@ -8,7 +8,7 @@ and a sum of floats is then the same bit for bit however fast each client was.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ POLL_S = 0.25
 LOOK_S = 2.0
 """How often the list of nodes is asked for while a reply is awaited: it tells which of them were started anew."""
 SPARE_S = 60.0
+REMOVED = "it was removed"
 MAX_REASON = 300
 QUESTION, TRAINING, PUBLISHING = MessageType.QUERY, MessageType.TRAIN, f"{MessageType.QUERY}.publish"
 ADVERTISING, SHARING = f"{MessageType.QUERY}.masking_keys", f"{MessageType.QUERY}.masking_shares"
@@ -110,6 +111,8 @@ class Mailbox:
     """One run's messages; remembers those that were not answered in time."""
 
     grid: Grid
+    removed: Callable[[], Set[str]] = frozenset
+    """Who was removed, asked anew each time: they are sent nothing, not waited for, and what they send is dropped."""
     _overdue: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Message id → its client, and when Flower forgets it, on the monotonic clock."""
 
@@ -125,30 +128,37 @@ class Mailbox:
     ) -> Iterator[tuple[Client, Message | None, str]]:
         """Send ``content`` to all, and yield each client with its reply, or with None and the reason, in this order.
 
-        What is sent is the same for all, or made for each.
+        What is sent is the same for all, or made for each. Who was removed meanwhile has no reply, whatever has come.
 
         The deadline is that of all together. Once it is over, what has come meanwhile is still yielded.
         """
         deadline = time.monotonic() + deadline_s
         # A late reply shall still be seen and counted, as long as another deadline.
         ttl = 2 * deadline_s + SPARE_S
-        contents = [content(client) if callable(content) else content for client in clients]
+        removed = self.removed()
+        asked = [client for client in clients if client.name not in removed]
+        contents = [content(client) if callable(content) else content for client in asked]
         messages = [
             Message(made, dst_node_id=client.node.node_id, message_type=kind, group_id=group, ttl=ttl)
-            for client, made in zip(clients, contents, strict=True)
+            for client, made in zip(asked, contents, strict=True)
         ]
         ids = list(self.grid.push_messages(messages)) if messages else []
         del content, contents, messages
         forgotten = time.monotonic() + ttl
-        self._overdue |= {i: (client.name, forgotten) for client, i in zip(clients, ids, strict=True) if i}
-        look = _Look(self)
-        for client, message_id in zip(clients, ids, strict=True):
-            if not message_id:
+        self._overdue |= {i: (client.name, forgotten) for client, i in zip(asked, ids, strict=True) if i}
+        look, sent = _Look(self), dict(zip(asked, ids, strict=True))
+        for client in clients:
+            if client not in sent:
+                yield client, None, REMOVED
+                continue
+            if not (message_id := sent[client]):
                 yield client, None, "the SuperLink refused to pass the message on"
                 continue
             reply, reason = self._await(client, message_id, deadline, look)
             if reply is not None:
                 del self._overdue[message_id]
+                if client.name in self.removed():
+                    reply, reason = None, REMOVED
             yield client, reply, reason or f"no reply within {deadline_s:.0f} s"
 
     def late(self) -> list[str]:
@@ -165,12 +175,12 @@ class Mailbox:
     def _await(self, client: Client, message_id: str, deadline: float, look: _Look) -> tuple[Message | None, str]:
         while True:
             # In this order: what was there before it ended, or before the deadline, shall be found.
-            is_over, was_restarted = time.monotonic() >= deadline, look.was_restarted(client.node)
+            is_over, why_lost = time.monotonic() >= deadline, look.why_lost(client)
             reply = self._pull(message_id)
             if reply is not None or is_over:
                 return reply, ""
-            if was_restarted:
-                return None, "its SuperNode was started anew and has lost the message"
+            if why_lost:
+                return None, why_lost
             time.sleep(POLL_S)
 
     def _pull(self, message_id: str) -> Message | None:
@@ -178,7 +188,7 @@ class Mailbox:
 
 
 class _Look:
-    """The list of nodes, asked for now and then.
+    """The list of nodes, and of those that were removed, asked for now and then.
 
     Flower answers for a node that is gone, but not for one that is back: the message that its process had taken is
     lost, and would be waited for until the deadline.
@@ -188,12 +198,19 @@ class _Look:
         self._mailbox = mailbox
         self._looked = time.monotonic()
         self._activated: dict[int, str] = {}
+        self._removed: Set[str] = frozenset()
 
-    def was_restarted(self, node: Node) -> bool:
+    def why_lost(self, client: Client) -> str:
+        """Why no reply of a client need be waited for; "" where one may come."""
         if time.monotonic() - self._looked >= LOOK_S:
             self._activated = {found.node_id: found.activated for found in self._mailbox.nodes()}
+            self._removed = self._mailbox.removed()
             self._looked = time.monotonic()
-        return self._activated.get(node.node_id, node.activated) != node.activated
+        if client.name in self._removed:
+            return REMOVED
+        node = client.node
+        was_restarted = self._activated.get(node.node_id, node.activated) != node.activated
+        return "its SuperNode was started anew and has lost the message" if was_restarted else ""
 
 
 def preflight_question(config: FederationConfig) -> RecordDict:

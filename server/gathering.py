@@ -1,5 +1,7 @@
 """Who takes part in a run: wait for the clients that it names, ask each once, choose from them round by round.
 
+A client that is removed meanwhile takes no part from then on, also where it is added again: its keys are others then.
+
 In deployment a node is known by the name under which its key is registered, and a node whose name the run does not
 list is never sent a message. In simulation nodes have no names: all are asked who they are, those on the list train.
 """
@@ -15,7 +17,7 @@ import structlog
 
 from federation.config import FederationConfig
 from server.errors import ClientsMissing
-from server.exchange import QUESTION, Client, Mailbox, Node, preflight_question, read_reply, texts
+from server.exchange import QUESTION, REMOVED, Client, Mailbox, Node, preflight_question, read_reply, texts
 from server.selection import Expected, sample, wanted_clients
 
 if TYPE_CHECKING:
@@ -78,10 +80,9 @@ class Roster:
             self._wait(everyone)
             self._introduce()
         if len(self.admitted) < self.minimum:
-            reasons = " ".join(f"{reason.rstrip('.')}." for reason in self.left_out.values())
             raise ClientsMissing(
                 f"{len(self.admitted)} of {len(self.wanted)} clients can take part, {self.minimum} are needed. "
-                f"{reasons}".rstrip(),
+                f"{self._reasons()}".rstrip(),
                 hint="Mend those clients, or lower min-clients.",
             )
 
@@ -89,15 +90,42 @@ class Roster:
         """The clients chosen for a round, and those of them that can be asked now.
 
         Clients that came, or came back, since the last round may take part. While fewer of the chosen are online than
-        the quorum needs, this waits for them, at most ``wait_s``.
+        the quorum needs, this waits for them, at most ``wait_s``; when one of them is removed, the round is drawn anew.
+
+        Raises:
+            ClientsMissing: so many were removed that fewer than the run's minimum are left.
         """
         self._introduce()
-        chosen = sample(sorted(self.admitted), self.config, round_number)
-        needed = self.config.replies_needed(len(chosen))
-        self._wait(needed, chosen)
-        self._introduce()
+        while True:
+            chosen = self._draw(round_number)
+            self._wait(self.config.replies_needed(len(chosen)), chosen)
+            self._introduce()
+            if self.admitted.issuperset(chosen):
+                break
         present = self._present()
         return chosen, [Client(name, present[name]) for name in chosen if name in present]
+
+    def _draw(self, round_number: int) -> list[str]:
+        """The clients of a round, of those that are left."""
+        if len(self.admitted) < self.minimum:
+            raise ClientsMissing(
+                f"{len(self.admitted)} clients are left in round {round_number}, {self.minimum} are needed. "
+                f"{self._reasons()}".rstrip(),
+                hint="Add clients, or lower min-clients; the last complete round is kept.",
+            )
+        return sample(sorted(self.admitted), self.config, round_number)
+
+    def _let_go(self) -> None:
+        """Go on without those that were removed since the last look."""
+        for name in sorted(self.mailbox.removed() & set(self.wanted)):
+            log.warning("a client was removed; the run goes on without it", client=name)
+            self.wanted = tuple(wanted for wanted in self.wanted if wanted != name)
+            self.admitted.discard(name)
+            self.declined.add(name)
+            self.left_out[name] = f"{name}: {REMOVED}"
+
+    def _reasons(self) -> str:
+        return " ".join(f"{reason.rstrip('.')}." for reason in self.left_out.values())
 
     def _present(self) -> dict[str, Node]:
         """Wanted name → its node, of those online now; in simulation a node that was not yet asked stands by number."""
@@ -111,12 +139,18 @@ class Roster:
         return nodes
 
     def _wait(self, enough: int, names: Sequence[str] = ()) -> int:
-        """Wait until ``enough`` of ``names`` (of all) are online, at most ``wait_s``; returns how many are."""
+        """Wait until ``enough`` of ``names`` (of all) are online, at most ``wait_s``; returns how many are.
+
+        Nobody waits for who was removed; where one of ``names`` is, this returns at once.
+        """
         deadline = time.monotonic() + self.config.wait_s
         while True:
+            self._let_go()
             present = self._present()
             found = sum(name in names or not names for name in present)
-            if found >= enough:
+            if self.are_named and not names:
+                enough = min(enough, len(self.wanted))
+            if found >= enough or not self.admitted.issuperset(names):
                 return found
             missing = self._missing(present, names or self.wanted)
             whom = "; ".join(f"{name}, {self._last_seen(name)}" for name in missing) or "nodes of the simulation"
@@ -138,6 +172,7 @@ class Roster:
 
     def _introduce(self) -> None:
         """Ask those who they are that are online and were not asked before; one that cannot take part is told apart."""
+        self._let_go()
         strangers = [
             Client(name, node)
             for name, node in sorted(self._present().items())

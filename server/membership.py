@@ -7,25 +7,27 @@ a second, and in ``s3://data/removed``, so that no run waits for it; until it is
 from __future__ import annotations
 
 from catalog.leaving import Leaving
+from core.limits import Limit
 from core.settings import Settings
-from server.enrolments import drop_limits, note_admitted, note_removed, put_limits
+from server.enrolments import drop_limits, note_admitted, note_removed, say_limit
 from server.stores import open_stores
 
 
-def admit(settings: Settings, client: str, *, max_examples: int | None) -> None:
-    """Let a client take part, with as many products as it enrolled for; None: with all. Safe to run again.
+def admit(settings: Settings, client: str, *, limit: Limit) -> int | None:
+    """Let a client take part, with as many products as it enrolled for. Safe to run again.
+
+    Returns:
+        The limit that holds now, also where nothing was said of it; None: there is none.
 
     Raises:
         CatalogError: the database or the object store did not answer.
+        EnrolmentUnreadable: nothing was said, and the limit that stands there is damaged.
     """
     with Leaving(settings.required("postgres_dsn")) as leaving:
         leaving.admit(client)
     store = open_stores(settings).data
     note_admitted(store, client)
-    if max_examples is None:
-        drop_limits(store, client)
-    else:
-        put_limits(store, client, max_examples=max_examples)
+    return say_limit(store, client, limit)
 
 
 def bar(settings: Settings, client: str) -> None:

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from cli.errors import BadOption
+from cli.limits import MaxExamplesOption, NoMaxExamplesOption, said_limit
 from cli.output import Format, FormatOption, emit
 from cli.session import DEFAULT_STATE, StateOption
+from core.limits import Limit
 from deployment.override import write_override
 from embedded.clients import Clients, Done
 from embedded.state import StateFolder
@@ -21,9 +23,8 @@ OutOption = Annotated[
 
 def add(
     name: Annotated[str, typer.Argument(help="Name of the client: a-z, 0-9 and -.")],
-    max_examples: Annotated[
-        int | None, typer.Option(help="Products that it may train on at most; all that it is given by default.")
-    ] = None,
+    max_examples: MaxExamplesOption = None,
+    no_max_examples: NoMaxExamplesOption = False,
     elsewhere: Annotated[
         bool, typer.Option("--elsewhere", help="Its processes run where its folder is copied to, not in the stack.")
     ] = False,
@@ -34,14 +35,13 @@ def add(
     how: FormatOption = Format.TEXT,
 ) -> None:
     """Enrol a client, whether the stack runs or not; what is there already stays, and no other client is touched."""
-    if max_examples is not None and max_examples < 1:
-        raise BadOption(f"--max-examples is {max_examples}.", hint="Give at least 1.")
+    limit = said_limit(max_examples, none=no_max_examples)
     if compose:
         if elsewhere or out:
             raise BadOption("--compose goes with neither --elsewhere nor --out.", hint="Leave one of them out.")
-        _write_override(file, name, max_examples, how)
+        _write_override(file, name, limit, how)
         return
-    done = Clients(StateFolder.at(state)).add(name, max_examples=max_examples, is_elsewhere=elsewhere, out=out)
+    done = Clients(StateFolder.at(state)).add(name, limit=limit, is_elsewhere=elsewhere, out=out)
     emit(told(done), how, _text)
 
 
@@ -63,8 +63,8 @@ def _text(result: dict[str, Any]) -> str:
     return f"{name} is enrolled. {when} What it is given is in {folder}; README.md there says what to do with it."
 
 
-def _write_override(file: Path, name: str, max_examples: int | None, how: Format) -> None:
-    path, is_changed = write_override(file, name, max_examples=max_examples)
+def _write_override(file: Path, name: str, limit: Limit, how: Format) -> None:
+    path, is_changed = write_override(file, name, limit=limit)
     command = f"docker compose -f {file} -f {path} --profile all up -d"
     said = "is written" if is_changed else "is there already, and nothing was changed"
     emit(

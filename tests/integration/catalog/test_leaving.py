@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
+from pydantic import SecretStr
 
 from catalog.audit_log import AuditLog
 from catalog.database import Database
@@ -20,7 +22,10 @@ from catalog.publications import Publications
 from catalog.sessions import SessionStore, all_of
 from catalog.store import CatalogueStore
 from catalog.unpublished import UnpublishedProducts
+from core.limits import NO_LIMIT, Limit
+from core.settings import Settings
 from security.refresh_tokens import at_rest, new_refresh_token
+from server.membership import admit, bar
 from tests.integration.catalog.indexes import VECTORS, publish
 from tests.integration.catalog.test_own_products import OWN, nothing, product
 from tests.integration.catalog.test_publications import offers
@@ -107,3 +112,12 @@ def test_the_api_hears_of_removed_clients_where_it_hears_of_revoked_sessions(dsn
         assert polled.revoked(60) == frozenset()
     finally:
         polled.close()
+
+
+def test_a_client_that_is_enrolled_again_keeps_its_limit_until_it_is_taken_away(dsn: str, tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, postgres_dsn=SecretStr(dsn), simulation_dir=tmp_path)
+    said: list[Limit] = [None, 5, None, 7, NO_LIMIT, None]
+    assert [admit(settings, "aurora", limit=limit) for limit in said] == [None, 5, 5, 7, None, None]
+    admit(settings, "aurora", limit=5)
+    bar(settings, "aurora")
+    assert admit(settings, "aurora", limit=None) is None, "one that was removed comes back as a new one"

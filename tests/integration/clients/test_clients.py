@@ -81,7 +81,7 @@ def before(stack: Stack) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def added(stack: Stack, clients: Clients, before: dict[str, Any]) -> Path:
-    done = clients.add(DUNA, max_examples=50, is_elsewhere=False, out=None)
+    done = clients.add(DUNA, limit=50, is_elsewhere=False, out=None)
     assert done.is_running
     return done.folder
 
@@ -107,7 +107,9 @@ def test_its_keys_open_its_own_bucket_only(stack: Stack, added: Path) -> None:
 
 def test_adding_it_again_changes_nothing(stack: Stack, clients: Clients, added: Path) -> None:
     pids, files = stack.pids, {path: path.stat().st_mtime_ns for path in added.iterdir()}
-    assert clients.add(DUNA, max_examples=50, is_elsewhere=False, out=None).written == ()
+    assert clients.add(DUNA, limit=50, is_elsewhere=False, out=None).written == ()
+    assert clients.add(DUNA, is_elsewhere=False, out=None).written == (), "what is not said stays"
+    assert limits(S3ObjectStore(stack.settings().platform_bucket("data"))) == {DUNA: 50}
     assert (stack.pids, {path: path.stat().st_mtime_ns for path in added.iterdir()}) == (pids, files)
 
 
@@ -199,7 +201,7 @@ def test_a_removal_that_was_broken_off_is_finished_by_the_next_and_a_stranger_s_
     # As one that was broken off after it was said: the stack is waited for, and what is left is removed.
     Enrolments(stack.state).put(dataclasses.replace(known, is_cleared=False))
     with pytest.raises(RemovalUnfinished):
-        Clients(stack.state).add(DUNA, max_examples=None, is_elsewhere=False, out=None)
+        Clients(stack.state).add(DUNA, is_elsewhere=False, out=None)
     assert remove_client(stack.state, DUNA, delete_bucket=True).is_proved
     assert not (stack.state.root / "s3" / "client-duna").exists()
     assert (cleared := Enrolments(stack.state).get(DUNA))
@@ -209,7 +211,7 @@ def test_a_removal_that_was_broken_off_is_finished_by_the_next_and_a_stranger_s_
 
 
 def test_one_that_comes_back_gets_keys_of_its_own_again(stack: Stack, clients: Clients) -> None:
-    clients.add(DUNA, max_examples=None, is_elsewhere=True, out=None)
+    clients.add(DUNA, is_elsewhere=True, out=None)
     assert status(stack, DUNA) == [UNREGISTERED, UNREGISTERED, "registered"]
     assert "supernode-duna" not in stack.pids
     assert limits(S3ObjectStore(stack.settings().platform_bucket("data"))) == {}

@@ -102,7 +102,7 @@ def test_the_control_api_would_answer_where_no_gate_stands(stack: Stack) -> None
 @pytest.fixture
 def estela(stack: Stack, away: Away, tmp_path: Path) -> Path:
     """The folder of a client that runs elsewhere."""
-    return Clients(stack.state).add("estela", max_examples=None, is_elsewhere=True, out=tmp_path / "estela").folder
+    return Clients(stack.state).add("estela", is_elsewhere=True, out=tmp_path / "estela").folder
 
 
 @contextmanager

@@ -12,11 +12,13 @@ import psutil
 import pytest
 
 from catalog.errors import EmptyPartition
-from core.progress import NoProgress
+from catalog.objects import DirectoryStore
+from core.progress import NoProgress, Progress
 from core.settings import Settings, SimulationFaults
 from federation.config import FederationConfig
 from federation.errors import FederationConfigError
 from server.baselines import compare_baselines
+from server.enrolments import note_admitted, note_removed
 from server.errors import RunFailed, RunRefused
 from server.simulation import MARK, prepare_simulation, simulate
 
@@ -42,8 +44,24 @@ def marked() -> Iterator[psutil.Process]:
             continue
 
 
+class Removing(NoProgress):
+    """Removes a client as soon as the first round is under way."""
+
+    def __init__(self, root: Path, client: str) -> None:
+        self._store, self._client = DirectoryStore(root / "data"), client
+
+    def update(self, stage: str, done: int, total: int | None, detail: str = "") -> None:
+        if detail.startswith("heard"):
+            note_removed(self._store, self._client)
+
+
 def run(
-    root: Path, *, key: str = "simulated", faults: SimulationFaults | None = None, **changes: Any
+    root: Path,
+    *,
+    key: str = "simulated",
+    faults: SimulationFaults | None = None,
+    progress: Progress | None = None,
+    **changes: Any,
 ) -> dict[str, Any]:
     config = FederationConfig(**{"preset": "tiny", "rounds": 2, "local_epochs": 3, **changes})
     return simulate(
@@ -51,7 +69,7 @@ def run(
         config,
         clients=CLIENTS,
         run_key=key,
-        progress=NoProgress(),
+        progress=progress or NoProgress(),
         settings=Settings(_env_file=None),
         faults=faults,
     )
@@ -182,3 +200,14 @@ def test_run_starts_where_an_earlier_one_ended_and_trains_more(root: Path, heads
 def test_more_clients_than_products_are_refused_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(EmptyPartition):
         prepare_simulation(tmp_path, spec="synthetic", clients=60, limit=40)
+
+
+def test_a_client_that_is_removed_while_a_run_is_under_way_is_in_no_later_round(root: Path) -> None:
+    try:
+        rounds = run(root, key="left", progress=Removing(root, "duna"), rounds=8)["rounds"]
+    finally:
+        note_admitted(DirectoryStore(root / "data"), "duna")
+    assert (rounds[0]["asked"], rounds[-1]["asked"], rounds[-1]["replies"]) == (CLIENTS, CLIENTS - 1, CLIENTS - 1)
+    told = [entry["silent"] for entry in rounds]
+    assert told.count(["duna: it was removed"]) <= 1
+    assert all(entry in ([], ["duna: it was removed"]) for entry in told)

@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from cli.commands import register
+from cli.errors import BadOption
 from core.errors import TejidoError
 from embedded.enrolment import Enrolments
 from embedded.errors import ClientNotEnrolled
@@ -68,6 +69,25 @@ def test_a_stranger_is_refused_before_anything_is_asked_or_started(state: Path) 
         tejido("client", "remove", "nobody", "--state", str(state))
     with pytest.raises(TejidoError, match="max-examples is 0"):
         tejido("client", "add", "duna", "--max-examples", "0", "--state", str(state))
+
+
+def test_a_limit_stays_until_it_is_changed_or_taken_away(state: Path) -> None:
+    def limit_after(*options: str) -> int | None:
+        tejido("client", "add", "duna", *options, "--state", str(state))
+        return Enrolments(StateFolder.at(state)).all()["duna"].max_examples
+
+    assert limit_after("--max-examples", "7") == 7
+    assert limit_after() == 7
+    assert limit_after("--no-max-examples") is None
+    with pytest.raises(BadOption, match="does not go with"):
+        limit_after("--max-examples", "7", "--no-max-examples")
+
+
+def test_containers_refuse_the_same_limits(state: Path) -> None:
+    with pytest.raises(BadOption, match="max-examples is 0"):
+        tejido("setup", "enrol", "duna", "--max-examples", "0")
+    with pytest.raises(BadOption, match="does not go with"):
+        tejido("setup", "enrol", "duna", "--max-examples", "7", "--no-max-examples")
 
 
 def test_a_policy_is_checked_as_the_client_s_programs_read_it(state: Path) -> None:

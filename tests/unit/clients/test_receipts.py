@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from typer.testing import CliRunner
 from cli.client.receipts import receipts
 from clients.errors import ReceiptsDamaged, ReceiptUnwritable
 from clients.own_key import LOG
-from clients.receipts import Receipts, note_what_leaves, receipts_of, signing_key
+from clients.promises import Promises
+from clients.receipts import Receipts, note_what_leaves, receipts_folder, receipts_of, signing_key
 from core.settings import Settings
 from federation.config import FederationConfig
-from federation.errors import FederationConfigError
+from federation.errors import FederationConfigError, MaskingRefused
+from federation.masking.session import Session
 from federation.wire import to_record
 from security.errors import ReceiptKeyUnreadable
 from security.receipt_keys import FILE, ReceiptKey
@@ -246,3 +249,38 @@ def test_update_of_a_mode_that_is_none_does_not_leave(settings: Settings, log: P
     with pytest.raises(FederationConfigError, match="mode is 'secret'"):
         send(settings, mode="secret")
     assert not log.exists()
+
+
+def kept(**more: Any) -> Path:
+    return receipts_folder(Settings(_env_file=None, client_name="aurora", **more))
+
+
+def test_receipts_and_promises_are_no_cache(tmp_path: Path) -> None:
+    places = {"state_dir": tmp_path / "state", "cache_dir": tmp_path / "cache"}
+    assert kept(**places) == tmp_path / "state" / "receipts" / "aurora"
+    assert kept(state_dir=tmp_path / "state") == tmp_path / "state" / "receipts" / "aurora"
+    assert kept(**places, receipts_dir=tmp_path / "told") == tmp_path / "told" / "aurora"
+    # Its state folder would be another one in each folder that it is started in.
+    assert kept(cache_dir=tmp_path / "cache") == tmp_path / "cache" / "receipts" / "aurora"
+
+
+def test_receipts_that_an_older_release_began_in_the_cache_go_on_there_until_they_are_moved(tmp_path: Path) -> None:
+    before = Settings(_env_file=None, client_name="aurora", cache_dir=tmp_path / "cache")
+    now = Settings(_env_file=None, client_name="aurora", cache_dir=tmp_path / "cache", state_dir=tmp_path / "state")
+    send(before)
+    key = signing_key(before).public
+    session = Session("run-1", 1, 1)
+    Promises.of(before, "aurora").one_sum(session, ["aurora", "boreal", "cobre"])
+    send(now)
+    assert [receipt["number"] for receipt in receipts_of(now).read()] == [1, 2]
+    with pytest.raises(MaskingRefused):
+        Promises.of(now, "aurora").one_sum(session, ["aurora", "boreal", "duna"])
+    (tmp_path / "state" / "receipts").mkdir(parents=True)
+    (tmp_path / "cache" / "receipts" / "aurora").rename(tmp_path / "state" / "receipts" / "aurora")
+    shutil.rmtree(tmp_path / "cache")
+    send(now)
+    assert [receipt["number"] for receipt in receipts_of(now).read()] == [1, 2, 3]
+    assert signing_key(now).public == key
+    with pytest.raises(MaskingRefused):
+        Promises.of(now, "aurora").one_sum(session, ["aurora", "boreal", "duna"])
+    assert not (tmp_path / "cache").exists()

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from core.errors import ClientNameInvalid
+from core.limits import NO_LIMIT
 from deployment.errors import ClientExists, ComposeFileUnreadable
 from deployment.override import client_override, write_override
 
@@ -56,6 +57,37 @@ def test_the_file_stands_beside_the_compose_file(tmp_path: Path) -> None:
     assert "docker compose -f docker-compose.yaml -f docker-compose.duna.yaml" in path.read_text()
 
 
+def enrols(path: Path) -> list[str]:
+    """What the file says of the client's limit."""
+    return list(yaml.safe_load(path.read_text())["services"]["enrol-duna"]["command"][4:])
+
+
+def test_a_limit_stays_where_nothing_is_said_of_it_and_can_be_taken_away(tmp_path: Path) -> None:
+    compose = tmp_path / "docker-compose.yaml"
+    compose.write_text(COMPOSE.read_text())
+    path, _ = write_override(compose, "duna")
+    assert enrols(path) == []
+    assert write_override(compose, "duna", limit=7)[1]
+    assert write_override(compose, "duna") == (path, False)
+    assert enrols(path) == ["--max-examples", "7"]
+    assert write_override(compose, "duna", limit=NO_LIMIT)[1]
+    assert write_override(compose, "duna") == (path, False)
+    assert enrols(path) == ["--no-max-examples"], "the platform keeps a limit of which nothing is said"
+
+
+@pytest.mark.parametrize("text", ["a: [", "services: {}", "services: {enrol-duna: {command: [--max-examples]}}"])
+def test_a_limit_that_cannot_be_read_is_not_guessed_and_can_be_said_again(tmp_path: Path, text: str) -> None:
+    compose = tmp_path / "docker-compose.yaml"
+    compose.write_text(COMPOSE.read_text())
+    path = tmp_path / "docker-compose.duna.yaml"
+    path.write_text(text)
+    with pytest.raises(ComposeFileUnreadable, match=r"docker-compose\.duna\.yaml does not say"):
+        write_override(compose, "duna")
+    assert path.read_text() == text
+    write_override(compose, "duna", limit=7)
+    assert enrols(path) == ["--max-examples", "7"]
+
+
 def test_a_client_that_is_there_is_refused() -> None:
     with pytest.raises(ClientExists, match="boreal"):
         client_override(COMPOSE, "boreal")
@@ -65,6 +97,8 @@ def test_a_client_that_is_there_is_refused() -> None:
 def test_a_name_that_cannot_be_a_host_is_refused(name: str) -> None:
     with pytest.raises(ClientNameInvalid):
         client_override(COMPOSE, name)
+    with pytest.raises(ClientNameInvalid):
+        write_override(COMPOSE, name)
 
 
 @pytest.mark.parametrize("text", ["", "services: {}", "a: [", "- 1"])

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from cryptography import x509
 from typer.testing import CliRunner
 
 from cli.setup.files import files
+from clients.receipts import receipts_folder
 from core.settings import load_settings
 from deployment.clients import Client
 from deployment.keys import Keys
@@ -246,6 +248,16 @@ def test_the_platform_writes_to_a_client_through_its_gate(keys: Keys, tmp_path: 
     bucket = json.loads((tmp_path / "aurora" / "enrolment" / "bucket.json").read_text())
     assert (bucket["endpoint"], bucket["bucket"]) == ("http://gate-aurora:9000", "client-aurora")
     assert "set $store store-aurora:9000;" in (tmp_path / "aurora" / "gate" / "nginx.conf").read_text()
+
+
+def test_a_client_s_receipts_lie_in_a_volume_that_is_no_cache(keys: Keys, tmp_path: Path) -> None:
+    Platform(keys).write(tmp_path / "shares", ME)
+    Client(keys, "aurora").write(tmp_path / "aurora", ME.platform)
+    folder = receipts_folder(load_settings(tmp_path / "aurora" / "apps" / "settings.env"))
+    services = yaml.safe_load((Path(__file__).resolve().parents[3] / "docker-compose.yaml").read_text())["services"]
+    mounts = [mount.split(":") for mount in services["clientapps-aurora"]["volumes"]]
+    assert [volume for volume, target, *_ in mounts if folder.is_relative_to(target)] == ["state-aurora"]
+    assert "state-aurora:/volumes/state" in services["setup-aurora"]["volumes"], "set-up gives it to its user"
 
 
 def test_a_gates_certificate_is_its_own_and_the_federations(keys: Keys, tmp_path: Path) -> None:

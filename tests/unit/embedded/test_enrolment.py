@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from clients.receipts import receipts_folder
 from core.errors import ClientNameInvalid
+from core.limits import NO_LIMIT, Limit
 from deployment.errors import HandoverInvalid
 from embedded.clients import Clients
 from embedded.enrolment import Enrolment, Enrolments
+from embedded.environments import read_environment, receipts_dir
 from embedded.errors import ClientNotEnrolled, EnrolmentFailed, EnrolmentUnreadable, RemovalUnfinished
 from embedded.following import ALL, Failed, Follower
 from embedded.removing import _delete, knows
@@ -39,8 +42,8 @@ def everything(root: Path) -> dict[str, tuple[bytes, int]]:
     return {str(p): (p.read_bytes(), p.stat().st_mtime_ns) for p in root.rglob("*") if p.is_file()}
 
 
-def add(clients: Clients, name: str = "duna", out: Path | None = None, *, max_examples: int | None = None) -> list[str]:
-    return list(clients.add(name, max_examples=max_examples, is_elsewhere=False, out=out).written)
+def add(clients: Clients, name: str = "duna", out: Path | None = None, *, limit: Limit = None) -> list[str]:
+    return list(clients.add(name, limit=limit, is_elsewhere=False, out=out).written)
 
 
 def test_a_client_can_be_added_before_any_stack_ran(state: StateFolder, clients: Clients) -> None:
@@ -54,10 +57,10 @@ def test_a_client_can_be_added_before_any_stack_ran(state: StateFolder, clients:
 
 
 def test_a_second_time_changes_no_byte(state: StateFolder, clients: Clients) -> None:
-    add(clients, max_examples=7)
+    add(clients, limit=7)
     kept = ("handover", "secrets", "enrolments", "tls")
     before = {name: everything(state.root / name) for name in kept}
-    assert add(clients, max_examples=7) == []
+    assert add(clients, limit=7) == []
     after = {name: everything(state.root / name) for name in kept}
     # The public key is derived anew each time: its bytes are the same.
     assert {n: {p: b for p, (b, _) in f.items()} for n, f in after.items()} == {
@@ -110,10 +113,49 @@ def test_rotation_makes_every_secret_of_one_client_anew(state: StateFolder, clie
 
 
 def test_limits_can_be_changed(state: StateFolder, clients: Clients) -> None:
-    add(clients, max_examples=7)
-    assert set(add(clients, max_examples=9)) == {"enrolment", "README.md"}
+    add(clients, limit=7)
+    assert set(add(clients, limit=9)) == {"enrolment", "README.md"}
     found = Enrolments(state).all()["duna"]
     assert (found.max_examples, found.revision, found.bucket) == (9, 1, "client-duna")
+
+
+def test_a_limit_stays_where_nothing_is_said_of_it_and_can_be_taken_away(state: StateFolder, clients: Clients) -> None:
+    readme = state.root / "handover" / "duna" / "README.md"
+    add(clients, limit=7)
+    assert add(clients) == []
+    assert Enrolments(state).all()["duna"].max_examples == 7
+    assert "You enrolled for 7 products." in readme.read_text()
+    clients.rotate("duna", out=None)
+    assert Enrolments(state).all()["duna"].max_examples == 7
+    assert set(add(clients, limit=NO_LIMIT)) == {"enrolment", "README.md"}
+    assert Enrolments(state).all()["duna"].max_examples is None
+    assert "You enrolled for all products that you are given." in readme.read_text()
+    assert add(clients) == []
+
+
+def test_one_that_was_removed_comes_back_without_its_former_limit(state: StateFolder, clients: Clients) -> None:
+    add(clients, limit=7)
+    enrolments = Enrolments(state)
+    enrolments.put(dataclasses.replace(enrolments.all()["duna"], is_removed=True, is_cleared=True))
+    add(clients)
+    assert enrolments.all()["duna"].max_examples is None
+
+
+def test_receipts_of_a_client_lie_beside_its_caches_or_where_an_older_release_began_them(state: StateFolder) -> None:
+    kept, cached = state.root / "receipts", state.root / "cache" / "duna" / "receipts"
+    assert receipts_dir(state, "duna") == kept
+    (cached / "duna").mkdir(parents=True)
+    assert receipts_dir(state, "duna") == cached
+    (cached / "duna").rename(kept / "duna")
+    assert receipts_dir(state, "duna") == kept
+
+
+def test_a_client_elsewhere_keeps_its_receipts_in_the_folder_that_it_was_given(
+    state: StateFolder, clients: Clients
+) -> None:
+    add(clients)
+    settings = read_environment(state.root / "handover" / "duna" / "client.env")
+    assert receipts_folder(settings) == Path("state") / "receipts" / "duna"
 
 
 def test_one_that_was_removed_takes_no_part_and_may_come_back(state: StateFolder, clients: Clients) -> None:

@@ -37,7 +37,7 @@ def test_what_is_deleted_with_a_client_is_nobody_else_s(tmp_path: Path) -> None:
 def test_a_client_cannot_have_a_name_of_the_platform_s_and_a_program_can(tmp_path: Path, name: str) -> None:
     clients = Clients(StateFolder.at(tmp_path))
     with pytest.raises(ClientNameInvalid, match="platform's own"):
-        clients.add(name, max_examples=None, is_elsewhere=False, out=None)
+        clients.add(name, is_elsewhere=False, out=None)
     with pytest.raises(ClientNameInvalid):
         checked_client_name(name)
     assert checked_name(name, of="a program") == name

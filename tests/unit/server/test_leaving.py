@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from catalog.objects import DirectoryStore
-from server.enrolments import drop_limits, limits, note_admitted, note_removed, put_limits, removed
+from server.enrolments import drop_limits, limits, note_admitted, note_removed, put_limits, removed, say_limit
 from server.errors import EnrolmentUnreadable
 from server.participation import parts_of
 from server.tracking import ModelVersion, Run
@@ -116,6 +116,25 @@ def test_what_a_wave_that_died_has_of_a_client_is_found_and_nothing_of_another(t
     assert sorted(pages_of(store, "duna")) == [
         f"wave-{wave}/pages/duna/0000.{kind}" for wave in (1, 2) for kind in ("f16", "json")
     ]
+
+
+def test_a_limit_stays_until_something_else_is_said_of_it(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    assert say_limit(store, "aurora", None) is None
+    assert limits(store) == {}
+    assert [say_limit(store, "aurora", limit) for limit in (5, None, 7, None)] == [5, 5, 7, 7]
+    assert limits(store) == {"aurora": 7}
+    assert [say_limit(store, "aurora", limit) for limit in ("none", None, "none")] == [None, None, None]
+    assert limits(store) == {}
+
+
+def test_a_damaged_limit_is_not_guessed_and_can_be_said_again(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.put("enrolments/aurora.json", b"[1]")
+    with pytest.raises(EnrolmentUnreadable):
+        say_limit(store, "aurora", None)
+    assert say_limit(store, "aurora", 5) == 5
+    assert limits(store) == {"aurora": 5}
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"max_examples": true}', b'{"max_examples": 0}', b"[1]"])
