@@ -13,6 +13,8 @@ from federation.config import FederationConfig
 from federation.torch_fixes import compute_alone
 from server.checkpoints import RunFolder
 from server.contracts import RunContract
+from server.enrolments import removed
+from server.exchange import Mailbox
 from server.publishing import publish
 from server.stores import Stores, open_stores
 
@@ -38,7 +40,8 @@ def _coordinate(grid: Grid, context: Context, settings: Settings, stores: Stores
     try:
         contract = RunContract.of(context.run_config, stores.checkpoints, folder.name)
         if context.run_config.get("task") == PUBLISH:
-            publish(grid, stores.checkpoints, folder, contract=contract)
+            mailbox = Mailbox(grid, removed=lambda: removed(stores.data))
+            publish(mailbox, stores.checkpoints, folder, contract=contract)
             return
         # MLflow and Matplotlib take as long as PyTorch to import, and a wave needs neither.
         from server.coordinator import coordinate

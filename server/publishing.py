@@ -22,7 +22,7 @@ from server.wave_folder import Order, WaveFolder
 if TYPE_CHECKING:
     from catalog.objects import ObjectStore
     from server.contracts import RunContract
-    from server.exchange import Grid, Message
+    from server.exchange import Message
 
 LOOK_EVERY_S = 0.5
 State = Literal["asked", "complete", "withdrawn", "silent", "refused", "failed"]
@@ -151,13 +151,13 @@ class Wave:
 
 
 def publish(
-    grid: Grid, store: ObjectStore, status: RunFolder, *, contract: RunContract | None = None
+    mailbox: Mailbox, store: ObjectStore, status: RunFolder, *, contract: RunContract | None = None
 ) -> dict[str, Any]:
     """Run the wave whose order lies in the folder; its result is also written there."""
     status.take_over()
     folder = WaveFolder(store, status.name, status.seals)
     status.say("publishing", message="asking who publishes")
-    result = Wave(Mailbox(grid), folder, folder.order(), status, contract).run()
+    result = Wave(mailbox, folder, folder.order(), status, contract).run()
     status.finish(result)
     status.say("completed")
     return result

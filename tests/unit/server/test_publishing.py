@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -89,15 +89,26 @@ def run(tmp_path: Path) -> Callable[..., tuple[dict[str, Any], WaveFolder, FakeG
         order: Order = ORDER,
         names: dict[int, str] | None = None,
         contract: RunContract | None = None,
+        removed: Callable[[], Set[str]] = frozenset,
     ) -> Any:
         store = DirectoryStore(tmp_path)
         folder = WaveFolder(store, "wave-1")
         folder.begin(order, {"w": np.zeros(2, np.float32)})
         grid = FakeGrid(dict(enumerate(answers, start=1)), NAMES if names is None else names)
-        wave = Wave(Mailbox(grid), folder, folder.order(), RunFolder(store, "wave-1"), contract)
+        wave = Wave(Mailbox(grid, removed=removed), folder, folder.order(), RunFolder(store, "wave-1"), contract)
         return wave.run()["clients"], folder, grid
 
     return start
+
+
+def test_who_was_removed_is_asked_for_nothing(
+    run: Callable[..., tuple[dict[str, Any], WaveFolder, FakeGrid]],
+) -> None:
+    clients, _, grid = run(publishing(3), publishing(3), removed=lambda: {"aurora"})
+    assert {name: (asked["state"], asked["reason"]) for name, asked in clients.items()} == {
+        "aurora": ("failed", "it was removed"), "boreal": ("complete", ""),
+    }  # fmt: skip
+    assert {message.metadata.dst_node_id for message in grid.pushed} == {2}
 
 
 def test_who_has_not_signed_the_wave_s_contract_is_not_heard(
