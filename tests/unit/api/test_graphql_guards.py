@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+import api.graphql
 from api.errors import QueryRejected, RequestInvalid
+from api.graphql import REFUSED_S
 from api.guards import MAX_OPENED, MAX_TOKENS, check_document
 from tests.unit.api.fakes import Parts
 
@@ -85,6 +87,30 @@ def test_too_many_aliases_are_refused(client: TestClient, parts: Parts) -> None:
     (error,) = client.post("/graphql", json={"query": query}).json()["errors"]
     assert "aliases" in error["message"]
     assert parts.files.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "waits"),
+    [
+        (b'{"query": "{ allFiles(limit: 1) { id } }"}', []),
+        (b'{"query": "{ searchByText(text: \\"like 7\\") { exact } }"}', []),
+        (b'{"query": "{ nothing }"}', [REFUSED_S]),
+        (b'{"query": "{ files(first: 0) { totalCount } }"}', [REFUSED_S]),
+        (b'{"query": "%s"}' % (b"{" * 40), [REFUSED_S]),
+        (b"no JSON", [REFUSED_S]),
+    ],
+)
+def test_who_is_refused_is_told_a_moment_later(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, body: bytes, waits: list[float]
+) -> None:
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(api.graphql, "sleep", wait)
+    client.post("/graphql", content=body, headers={"Content-Type": "application/json"})
+    assert waited == waits
 
 
 @pytest.mark.parametrize("query", ["{ __schema { types { name } } }", '{ __type(name: "Query") { name } }'])
