@@ -46,7 +46,7 @@ PEER_MS = (16, 24)
 K = 10
 TARGET = 0.99
 SAME_SCORE = 1e-3
-TURNS = 3
+TURNS = 9
 PEER = """
 WITH nearest AS MATERIALIZED (
     SELECT product_id, embedding <#> %(query)s::halfvec({dimension}) AS distance FROM {peer} WHERE {where}
