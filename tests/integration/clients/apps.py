@@ -145,6 +145,6 @@ class Probe:
         print(done.stdout, file=sys.stderr)
         until = time.monotonic() + 60
         while not answers.exists():
-            assert time.monotonic() < until, stack.log("superlink").read_text()[-3000:]
+            assert time.monotonic() < until, stack.log("coordinator").read_text()[-3000:]
             time.sleep(0.2)
         return json.loads(answers.read_text()), len(list(answers.parent.glob(f"{answers.name}.ran-*")))
